@@ -34,7 +34,7 @@ def write_atomically(path: str | Path, data: bytes | str) -> None:
             file.write(data.encode("utf-8") if isinstance(data, str) else data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        temporary.replace(path)
     except OSError as error:
         _discard(temporary)
         raise _cannot_write(path, error) from error
@@ -62,7 +62,7 @@ def new_folder(path: str | Path) -> Iterator[Path]:
     try:
         temporary.mkdir(parents=True)
         yield temporary
-        os.replace(temporary, path)
+        temporary.replace(path)
     except OSError as error:
         _discard(temporary)
         raise _cannot_write(path, error) from error

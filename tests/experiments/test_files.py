@@ -5,6 +5,7 @@ import json
 import os
 import resource
 import stat
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,11 +14,11 @@ from experiments.common.errors import UserError
 from experiments.common.files import new_folder, read_json, write_atomically, write_json
 
 
-def full_disk(*_):
+def full_disk(*_, **__):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def interrupt(*_):
+def interrupt(*_, **__):
     raise KeyboardInterrupt
 
 
@@ -36,11 +37,13 @@ def test_a_written_file_has_the_ordinary_permissions(tmp_path):
     assert len(modes) == 1
 
 
-@pytest.mark.parametrize("step", ["fsync", "replace"])
-def test_a_full_disk_is_told_by_name_and_leaves_the_earlier_file(tmp_path, monkeypatch, step):
+@pytest.mark.parametrize(("owner", "step"), [(os, "fsync"), (Path, "replace")])
+def test_a_full_disk_is_told_by_name_and_leaves_the_earlier_file(
+    tmp_path, monkeypatch, owner, step
+):
     path = tmp_path / "result.json"
     write_atomically(path, "earlier")
-    monkeypatch.setattr(os, step, full_disk)
+    monkeypatch.setattr(owner, step, full_disk)
     with pytest.raises(UserError, match=r"result\.json cannot be written: No space left"):
         write_atomically(path, "later")
     assert path.read_text() == "earlier"
@@ -67,11 +70,13 @@ def test_a_parent_that_is_a_file_is_told_by_name(tmp_path):
         write_atomically(tmp_path / "file" / "result.json", "later")
 
 
-@pytest.mark.parametrize("step", ["fsync", "replace"])
-def test_an_interrupted_write_leaves_the_earlier_file_and_nothing_else(tmp_path, monkeypatch, step):
+@pytest.mark.parametrize(("owner", "step"), [(os, "fsync"), (Path, "replace")])
+def test_an_interrupted_write_leaves_the_earlier_file_and_nothing_else(
+    tmp_path, monkeypatch, owner, step
+):
     path = tmp_path / "result.json"
     write_atomically(path, "earlier")
-    monkeypatch.setattr(os, step, interrupt)
+    monkeypatch.setattr(owner, step, interrupt)
     with pytest.raises(KeyboardInterrupt):
         write_atomically(path, "later")
     assert path.read_text() == "earlier"
@@ -104,9 +109,13 @@ def test_an_empty_folder_may_be_filled(tmp_path):
     ],
 )
 def test_a_folder_that_could_not_be_filled_leaves_nothing(tmp_path, fault, raised):
-    with pytest.raises(raised), new_folder(tmp_path / "data") as folder:
-        (folder / "a").write_text("a")
-        raise fault
+    def fill_and_fail():
+        with new_folder(tmp_path / "data") as folder:
+            (folder / "a").write_text("a")
+            raise fault
+
+    with pytest.raises(raised):
+        fill_and_fail()
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,0 +1,134 @@
+"""Dividing the samples into training, validation and test: 70 %, 15 % and 15 %.
+
+`random` draws from all samples. `sequence` keeps every video sequence in one part: neighbouring
+frames of a video are nearly the same image, and a network tested on the neighbours of its training
+images is tested on what it has seen.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+
+from experiments.common.errors import UserError
+from experiments.polyp.sources import natural_key
+
+Part: TypeAlias = Literal["train", "validation", "test"]
+SplitKind: TypeAlias = Literal["random", "sequence"]
+
+PARTS: tuple[Part, ...] = get_args(Part)
+KINDS: tuple[SplitKind, ...] = get_args(SplitKind)
+FRACTIONS: Mapping[Part, float] = {"train": 0.70, "validation": 0.15, "test": 0.15}
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which sample belongs to which part.
+
+    Attributes:
+        kind: how the samples were divided.
+        seed: of the draw.
+        train: names in random order, so that the first n are a fair smaller training set.
+        validation: names in natural order.
+        test: names in natural order.
+    """
+
+    kind: SplitKind
+    seed: int
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+    test: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The split in terms of what JSON knows; `from_dict` is the inverse."""
+        fields = asdict(self)
+        return fields | {part: list(fields[part]) for part in PARTS}
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Split:
+        """The split that `to_dict` recorded.
+
+        Raises:
+            UserError: when a field is missing or a sample is in two parts.
+        """
+        missing = [field for field in ("kind", "seed", *PARTS) if field not in record]
+        if missing:
+            raise UserError(f"the record of a split has no {', '.join(missing)}")
+        parts = {part: tuple(str(name) for name in record[part]) for part in PARTS}
+        counts = Counter(name for part in PARTS for name in parts[part])
+        twice = [name for name, count in counts.items() if count > 1]
+        if twice:
+            raise UserError(f"the record of a split has {twice[0]!r} more than once")
+        return cls(kind=record["kind"], seed=int(record["seed"]), **parts)
+
+
+def split_samples(sequences: Mapping[str, str], kind: str, seed: int) -> Split:
+    """Divide samples into three parts, none of them empty.
+
+    Args:
+        sequences: the video sequence of every sample, by name.
+        kind: `random` or `sequence`.
+        seed: the same samples and seed give the same split, whatever the order of the samples.
+
+    Raises:
+        UserError: when `kind` is unknown, or there are fewer than three samples or sequences.
+    """
+    if kind not in KINDS:
+        raise UserError(f"unknown split {kind!r}: choose one of {', '.join(KINDS)}")
+    names = sorted(sequences, key=natural_key)
+    rng = np.random.default_rng(seed)
+    if kind == "random":
+        return _split_by_sample(names, seed, rng)
+    return _split_by_sequence(names, sequences, seed, rng)
+
+
+def _split_by_sample(names: list[str], seed: int, rng: np.random.Generator) -> Split:
+    if len(names) < len(PARTS):
+        raise UserError(
+            f"{len(names)} sample(s) cannot be divided into training, validation and test: "
+            "at least 3 are needed"
+        )
+    held_out = max(1, round(FRACTIONS["validation"] * len(names)))
+    order = [names[i] for i in rng.permutation(len(names))]
+    validation, test, train = np.split(np.array(order, dtype=object), [held_out, 2 * held_out])
+    return _build("random", seed, list(train), list(validation), list(test))
+
+
+def _split_by_sequence(
+    names: list[str], sequences: Mapping[str, str], seed: int, rng: np.random.Generator
+) -> Split:
+    members: dict[str, list[str]] = {}
+    for name in names:
+        members.setdefault(sequences[name], []).append(name)
+    if len(members) < len(PARTS):
+        raise UserError(
+            f"{len(members)} video sequence(s) cannot be divided into training, validation and "
+            "test: at least 3 are needed"
+        )
+    keys = sorted(members, key=natural_key)
+    order = [keys[i] for i in rng.permutation(len(keys))]
+    parts: dict[Part, list[str]] = {part: [] for part in PARTS}
+    for position, sequence in enumerate(order):
+        empty = [part for part in PARTS if not parts[part]]
+        must_fill_empty_parts = len(order) - position <= len(empty)
+        candidates = empty if must_fill_empty_parts else list(PARTS)
+        neediest = max(candidates, key=lambda part: FRACTIONS[part] * len(names) - len(parts[part]))
+        parts[neediest] += members[sequence]
+    train = [parts["train"][i] for i in rng.permutation(len(parts["train"]))]
+    return _build("sequence", seed, train, parts["validation"], parts["test"])
+
+
+def _build(
+    kind: SplitKind, seed: int, train: list[str], validation: list[str], test: list[str]
+) -> Split:
+    return Split(
+        kind,
+        seed,
+        tuple(train),
+        tuple(sorted(validation, key=natural_key)),
+        tuple(sorted(test, key=natural_key)),
+    )
