@@ -1,0 +1,1 @@
+"""What every study shares: training, run folders, metrics, figures, the report and the command line."""

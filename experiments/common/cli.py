@@ -1,0 +1,165 @@
+"""The command line of a study: options from dataclasses, one-line errors, no chatter of libraries."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import sys
+import warnings
+from argparse import ArgumentError
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, get_origin, get_type_hints
+
+from jsonargparse import ArgumentParser, set_parsing_settings
+
+from experiments.common.errors import UserError
+from experiments.common.options import Options
+
+USER_ERROR = 2
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Command:
+    """One subcommand.
+
+    Args:
+        name: as typed.
+        options: its options; their docstrings are its help.
+        run: does it.
+    """
+
+    name: str
+    options: type[Options]
+    run: Callable[[Any], None]
+
+    @property
+    def summary(self) -> str:
+        """The first paragraph of the docstring of its options."""
+        return " ".join((self.options.__doc__ or "").split("\n\n")[0].split())
+
+
+def run_command_line(
+    program: str, description: str, commands: Sequence[Command], arguments: Sequence[str]
+) -> int:
+    """Parses `arguments`, runs the command and returns the exit status.
+
+    0 for success, 2 for what the user can put right (one line on stderr), 130 after Ctrl-C. Other
+    exceptions are faults of this programme and pass through with their traceback.
+    """
+    silence_libraries()
+    chosen = {command.name: command for command in commands}
+    parser = _parser(program, description, commands)
+    try:
+        namespace = parser.parse_args(_join_lists(list(arguments), commands))
+        command = chosen[namespace.subcommand]
+        values = dict(namespace[command.name].as_dict())
+        values.pop("config")
+        command.run(command.options(**values))
+    except ArgumentError as error:
+        print(f"error: {_one_line(error)}; see {program} --help", file=sys.stderr)
+        return USER_ERROR
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return USER_ERROR
+    except KeyboardInterrupt:
+        print(
+            "\ninterrupted: give the same command again to continue after the last completed epoch",
+            file=sys.stderr,
+        )
+        return INTERRUPTED
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        place = f" ({error.filename})" if error.filename else ""
+        print(
+            f"error: the disk is full{place}; make room and give the same command again",
+            file=sys.stderr,
+        )
+        return USER_ERROR
+    return 0
+
+
+def silence_libraries() -> None:
+    """Turns off what libraries say that no user can act upon.
+
+    Lightning: notes about hardware, and about how it restores checkpoints and stops; advertising;
+    advice to use more workers for data that is generated or tiny; its use of a deprecated name in
+    torch. MONAI: the same kind of deprecations.
+    """
+    for name in (
+        "pytorch_lightning",
+        "lightning",
+        "lightning_fabric",
+        "pytorch_lightning.utilities.rank_zero",
+    ):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in (
+        r".*LeafSpec.*is deprecated",
+        r".*does not have many workers",
+        r".*Consider setting `persistent_workers=True`",
+        r".*The number of training batches",
+        r".*Starting from v1\.9\.0, `tensorboardX`",
+        r".*Checkpoint directory .* exists and is not empty",
+    ):
+        warnings.filterwarnings("ignore", message=message)
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"monai\.")
+
+
+def _parser(program: str, description: str, commands: Sequence[Command]) -> ArgumentParser:
+    set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    parser = ArgumentParser(prog=program, description=description, exit_on_error=False)
+    subcommands = parser.add_subcommands(required=True, metavar="command")
+    for command in commands:
+        subparser = ArgumentParser(description=command.summary, exit_on_error=False)
+        subparser.add_argument(
+            "--config", action="config", help="YAML file with options; those typed after it win"
+        )
+        subparser.add_class_arguments(command.options)
+        subcommands.add_subcommand(command.name, subparser, help=command.summary)
+    return parser
+
+
+def _join_lists(arguments: list[str], commands: Sequence[Command]) -> list[str]:
+    """Lets a list be typed the usual way: `--channels 8 16` becomes `--channels "[8, 16]"`."""
+    options = next((c.options for c in commands if arguments[:1] == [c.name]), None)
+    if options is None:
+        return arguments
+    lists = {f"--{name}" for name in _list_fields(options)}
+    joined: list[str] = []
+    position = 0
+    while position < len(arguments):
+        word = arguments[position]
+        position += 1
+        joined.append(word)
+        if word not in lists:
+            continue
+        values = []
+        while position < len(arguments) and not arguments[position].startswith("-"):
+            values.append(arguments[position])
+            position += 1
+        if len(values) == 1 and values[0].startswith("["):
+            joined.append(values[0])
+        elif values:
+            joined.append(f"[{', '.join(values)}]")
+    return joined
+
+
+def _list_fields(options: type[Options]) -> list[str]:
+    hints = get_type_hints(options)
+    return [
+        field.name
+        for field in fields(options)
+        if any(
+            get_origin(kind) is list for kind in (hints[field.name], *_members(hints[field.name]))
+        )
+    ]
+
+
+def _members(kind: Any) -> tuple[Any, ...]:
+    return tuple(getattr(kind, "__args__", ()))
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,44 @@
+"""Options as frozen dataclasses: what the command line shows, what a run folder records."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from experiments.common.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options that check themselves.
+
+    A command combines groups of options by inheriting from them; the `check` of each is run.
+    """
+
+    def __post_init__(self) -> None:
+        for group in type(self).__mro__:
+            if "check" in vars(group):
+                vars(group)["check"](self)
+
+    def check(self) -> None:
+        """Raises `UserError` naming the option whose value makes no sense, and what would."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """All options as plain values (for YAML, JSON and checkpoints)."""
+        return {
+            name: str(value) if isinstance(value, Path) else value
+            for name, value in asdict(self).items()
+        }
+
+
+def check_at_least(name: str, value: float, least: float) -> None:
+    """Raises `UserError` unless `value >= least`."""
+    if not value >= least:
+        raise UserError(f"--{name} {value}: must be at least {least}")
+
+
+def check_positive(name: str, value: float) -> None:
+    """Raises `UserError` unless `value > 0`."""
+    if not value > 0:
+        raise UserError(f"--{name} {value}: must be greater than 0")

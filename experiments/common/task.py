@@ -1,0 +1,93 @@
+"""The segmentation task: a network, its loss, its validation score and its optimiser."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from monai.losses import DiceLoss
+from monai.metrics import compute_dice
+from torch import Tensor, nn
+
+
+class SegmentationTask(pl.LightningModule):
+    """Trains `network` to segment: Dice loss plus binary cross-entropy, one sigmoid per channel.
+
+    A sigmoid for each channel, rather than a softmax over them, serves one class and overlapping
+    regions alike. Everything is generic in the number of spatial dimensions. The loss is the mean of
+    the soft Dice loss over images and channels (Milletari et al., V-Net, 2016) plus the mean binary
+    cross-entropy over pixels; the optimiser is AdamW, its learning rate follows half a cosine from
+    `learning_rate` at the first epoch towards zero after the last.
+
+    Args:
+        network: maps `(batch, channels, *space)` to logits `(batch, classes, *space)`.
+        learning_rate: of the first epoch.
+        weight_decay: of AdamW.
+        max_epochs: the length of the cosine.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        learning_rate: float = 1e-3,
+        weight_decay: float = 1e-2,
+        max_epochs: int = 100,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.max_epochs = max_epochs
+        # Empty masks are common in some data: a zero in both terms of the fraction counts as right.
+        self.dice_loss = DiceLoss(sigmoid=True, smooth_nr=1.0, smooth_dr=1.0)
+        self.cross_entropy = nn.BCEWithLogitsLoss()
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits `(batch, classes, *space)` of `image` `(batch, channels, *space)`."""
+        logits: Tensor = self.network(image)
+        return logits
+
+    def loss(self, logits: Tensor, mask: Tensor) -> Tensor:
+        """Dice loss plus cross-entropy, a scalar; in float32 whatever the precision of the network."""
+        logits = logits.float()
+        total: Tensor = self.dice_loss(logits, mask) + self.cross_entropy(logits, mask)
+        return total
+
+    def training_step(self, batch: dict[str, Any], batch_index: int) -> Tensor:
+        """The loss of a batch with `image` `(batch, channels, *space)` and `mask` in {0, 1}."""
+        loss = self.loss(self(batch["image"]), batch["mask"])
+        self._log({"train/loss": loss}, batch)
+        return loss
+
+    def validation_step(self, batch: dict[str, Any], batch_index: int) -> None:
+        """Logs the loss and the mean Dice per image; an empty mask left empty scores 1."""
+        logits = self(batch["image"])
+        dice = compute_dice((logits > 0).float(), batch["mask"], ignore_empty=False).mean()
+        loss = self.loss(logits, batch["mask"])
+        self._log({"validation/loss": loss, "validation/dice": dice}, batch)
+
+    def configure_optimizers(self) -> Any:
+        """AdamW, and the cosine stepped once an epoch."""
+        optimiser = torch.optim.AdamW(
+            self.network.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay
+        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, self._cosine)
+        return {
+            "optimizer": optimiser,
+            "lr_scheduler": {"scheduler": schedule, "interval": "epoch"},
+        }
+
+    def _cosine(self, epoch: int) -> float:
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, epoch / self.max_epochs)))
+
+    def _log(self, values: dict[str, Tensor], batch: dict[str, Any]) -> None:
+        self.log_dict(
+            values,
+            on_step=False,
+            on_epoch=True,
+            prog_bar=True,
+            sync_dist=True,
+            batch_size=len(batch["image"]),
+        )

@@ -1,0 +1,1 @@
+"""Equivariant polyp segmentation in colonoscopy images: `python -m experiments.polyp --help`."""
