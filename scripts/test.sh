@@ -21,6 +21,6 @@ step "Tests"
 run "$python" -m pytest --numprocesses auto --maxprocesses 4 --cov --cov-report term
 
 step "Documentation"
-run "$python" -m mkdocs build --strict --quiet
+run env NO_MKDOCS_2_WARNING=1 "$python" -m mkdocs build --strict
 
 step "All checks passed"

@@ -1,0 +1,58 @@
+"""The commands on the pages exist, with the options they are given."""
+
+import dataclasses
+import importlib.util
+import shlex
+
+import pytest
+
+from experiments.common.cli import run_command_line
+from experiments.polyp.__main__ import COMMANDS, PROGRAM
+from tests.docs.pages import PAGES, ROOT, blocks_of, name_of
+
+
+def commands_of(markdown):
+    """The commands in the shell blocks of a page, as words."""
+    for block in blocks_of(markdown):
+        if block.language == "sh":
+            for line in block.text.replace("\\\n", " ").splitlines():
+                words = shlex.split(line, comments=True)
+                if words:
+                    yield words
+
+
+def fault_of(words):
+    """Why a command cannot work, or None; it is parsed and checked, not carried out."""
+    if words[0] == "sh":
+        return None if (ROOT / words[1]).is_file() else f"{words[1]} does not exist"
+    if words[:2] != ["python", "-m"]:
+        return None
+    module, *arguments = words[2:]
+    if module == PROGRAM.split()[-1]:
+        idle = [dataclasses.replace(command, run=lambda options: None) for command in COMMANDS]
+        try:
+            status = run_command_line(PROGRAM, "", idle, arguments)
+        except SystemExit as end:  # --help
+            status = end.code
+        return None if status == 0 else f"{shlex.join(arguments)} is refused"
+    return None if importlib.util.find_spec(module) else f"there is no module {module}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_the_commands_on_the_page_are_accepted(page):
+    faults = [fault_of(words) for words in commands_of(page.read_text())]
+    assert [fault for fault in faults if fault is not None] == []
+
+
+@pytest.mark.parametrize(
+    ("command", "fault"),
+    [
+        ("sh scripts/missing.sh", "scripts/missing.sh does not exist"),
+        ("python -m benchmarks.missing", "there is no module benchmarks.missing"),
+        ("python -m experiments.polyp train --colour 3", "train --colour 3 is refused"),
+        ("python -m experiments.polyp \\\n    cook", "cook is refused"),
+    ],
+)
+def test_a_command_that_does_not_exist_is_found(command, fault):
+    page = f"text\n```sh\n{command}\n```\n"
+    assert [fault_of(words) for words in commands_of(page)] == [fault]
