@@ -45,8 +45,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         contents = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise UserError(
-            f"{path}: not a checkpoint of these experiments (it holds something other than tensors and "
-            "plain values, or is no checkpoint at all); give a run folder or its checkpoints/best.ckpt"
+            f"{path}: not a checkpoint of these experiments (it holds more than tensors and plain "
+            "values, or is no checkpoint at all); give a run folder or its checkpoints/best.ckpt"
         ) from None
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -54,7 +54,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     record = contents.get(RECORD) if isinstance(contents, dict) else None
     if not isinstance(record, dict) or "state_dict" not in contents:
         raise UserError(
-            f"{path}: not a checkpoint of these experiments (it has no entry {RECORD!r} that says which "
+            f"{path}: not a checkpoint of these experiments (no entry {RECORD!r} says which "
             "network it holds); give a run folder or its checkpoints/best.ckpt"
         )
     if record.get("format") != FORMAT:
@@ -68,7 +68,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 class AtomicCheckpointIO(CheckpointIO):
-    """Writes a checkpoint beside its target and renames it, so that no half-written one is ever found.
+    """Writes a checkpoint beside its target and renames it: no half-written one is ever found.
 
     Lightning's own writes to the temporary folder of the system and then moves the file, which is a
     copy, and can be interrupted, when that folder is on another disk.
@@ -89,7 +89,7 @@ class AtomicCheckpointIO(CheckpointIO):
         map_location: Callable[..., Any] | None = None,
         weights_only: bool | None = None,
     ) -> dict[str, Any]:
-        """Reads with `weights_only=True` whatever was asked: nothing in a checkpoint is ever run."""
+        """Reads with `weights_only=True` whatever was asked: nothing in a checkpoint is run."""
         return read_checkpoint(Path(path))
 
     def remove_checkpoint(self, path: str | Path) -> None:
@@ -119,7 +119,7 @@ class LastAndBest(Checkpoint):
         self.best_epoch = -1
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Writes the best before the last: killed in between, the epoch is repeated, to the same end."""
+        """Writes the best, then the last: killed in between, the epoch is repeated as it was."""
         score = float(trainer.callback_metrics[self.monitor])
         if score > self.best_score:
             self.best_score, self.best_epoch = score, trainer.current_epoch

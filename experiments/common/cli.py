@@ -1,4 +1,4 @@
-"""The command line of a study: options from dataclasses, one-line errors, no chatter of libraries."""
+"""The command line of a study: options from dataclasses, errors in one line, quiet libraries."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import sys
 import warnings
 from argparse import ArgumentError
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, dataclass, fields
-from typing import Any, get_origin, get_type_hints
+from dataclasses import dataclass, fields
+from typing import Any, get_args, get_origin, get_type_hints
 
+from docstring_parser import parse_from_object
 from jsonargparse import ArgumentParser, set_parsing_settings
 
 from experiments.common.errors import UserError
@@ -27,12 +28,14 @@ class Command:
     Args:
         name: as typed.
         options: its options; their docstrings are its help.
-        run: does it.
+        run: does it; what it returns is not used.
+        positional: the option that is typed without its name, if any.
     """
 
     name: str
     options: type[Options]
-    run: Callable[[Any], None]
+    run: Callable[[Any], Any]
+    positional: str | None = None
 
     @property
     def summary(self) -> str:
@@ -116,9 +119,22 @@ def _parser(program: str, description: str, commands: Sequence[Command]) -> Argu
         subparser.add_argument(
             "--config", action="config", help="YAML file with options; those typed after it win"
         )
-        subparser.add_class_arguments(command.options)
+        if command.positional is not None:
+            _add_positional(subparser, command.options, command.positional)
+        subparser.add_class_arguments(command.options, skip={command.positional or ""})
         subcommands.add_subcommand(command.name, subparser, help=command.summary)
     return parser
+
+
+def _add_positional(parser: ArgumentParser, options: type[Options], name: str) -> None:
+    kind = get_type_hints(options)[name]
+    several = get_origin(kind) is list
+    parser.add_argument(
+        name,
+        type=get_args(kind)[0] if several else kind,
+        nargs="+" if several else None,
+        help=next(p.description for p in parse_from_object(options).params if p.arg_name == name),
+    )
 
 
 def _join_lists(arguments: list[str], commands: Sequence[Command]) -> list[str]:
@@ -151,14 +167,8 @@ def _list_fields(options: type[Options]) -> list[str]:
     return [
         field.name
         for field in fields(options)
-        if any(
-            get_origin(kind) is list for kind in (hints[field.name], *_members(hints[field.name]))
-        )
+        if any(get_origin(k) is list for k in (hints[field.name], *get_args(hints[field.name])))
     ]
-
-
-def _members(kind: Any) -> tuple[Any, ...]:
-    return tuple(getattr(kind, "__args__", ()))
 
 
 def _one_line(error: Exception) -> str:

@@ -1,19 +1,21 @@
 """Options as frozen dataclasses: what the command line shows, what a run folder records."""
 
-from __future__ import annotations
-
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from experiments.common.errors import UserError
+
+Group = TypeVar("Group", bound="Options")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """Options that check themselves.
 
-    A command combines groups of options by inheriting from them; the `check` of each is run.
+    A command combines groups of options by inheriting from them; the `check` of each is run. The
+    modules that define them do without `from __future__ import annotations`: the command line
+    needs the types themselves.
     """
 
     def __post_init__(self) -> None:
@@ -23,6 +25,10 @@ class Options:
 
     def check(self) -> None:
         """Raises `UserError` naming the option whose value makes no sense, and what would."""
+
+    def part(self, group: type[Group]) -> Group:
+        """The options of one of the groups that these are made of."""
+        return group(**{field.name: getattr(self, field.name) for field in fields(group)})
 
     def to_dict(self) -> dict[str, Any]:
         """All options as plain values (for YAML, JSON and checkpoints)."""

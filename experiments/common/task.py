@@ -7,8 +7,8 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from monai.losses import DiceLoss
-from monai.metrics import compute_dice
+from monai.losses.dice import DiceLoss
+from monai.metrics.meandice import compute_dice
 from torch import Tensor, nn
 
 
@@ -16,10 +16,10 @@ class SegmentationTask(pl.LightningModule):
     """Trains `network` to segment: Dice loss plus binary cross-entropy, one sigmoid per channel.
 
     A sigmoid for each channel, rather than a softmax over them, serves one class and overlapping
-    regions alike. Everything is generic in the number of spatial dimensions. The loss is the mean of
-    the soft Dice loss over images and channels (Milletari et al., V-Net, 2016) plus the mean binary
-    cross-entropy over pixels; the optimiser is AdamW, its learning rate follows half a cosine from
-    `learning_rate` at the first epoch towards zero after the last.
+    regions alike. Everything is generic in the number of spatial dimensions. The loss is the mean
+    of the soft Dice loss over images and channels (Milletari et al., V-Net, 2016) plus the mean
+    binary cross-entropy over pixels; the optimiser is AdamW, its learning rate follows half a
+    cosine from `learning_rate` at the first epoch towards zero after the last.
 
     Args:
         network: maps `(batch, channels, *space)` to logits `(batch, classes, *space)`.
@@ -50,7 +50,7 @@ class SegmentationTask(pl.LightningModule):
         return logits
 
     def loss(self, logits: Tensor, mask: Tensor) -> Tensor:
-        """Dice loss plus cross-entropy, a scalar; in float32 whatever the precision of the network."""
+        """Dice loss plus cross-entropy, a scalar; in float32 whatever the network computes in."""
         logits = logits.float()
         total: Tensor = self.dice_loss(logits, mask) + self.cross_entropy(logits, mask)
         return total

@@ -1,7 +1,5 @@
 """Training a segmentation task in a run folder, and continuing one that was interrupted."""
 
-from __future__ import annotations
-
 import csv
 import io
 import signal
@@ -87,8 +85,8 @@ def fit(
     """Trains until the epochs, the time or the patience run out, and writes the result.
 
     An interrupted training continues after its last completed epoch and, on the CPU, ends with
-    bitwise the weights of an uninterrupted one: the state is saved at the end of each epoch, and the
-    random numbers of a step depend on `seed` and the step alone.
+    bitwise the weights of an uninterrupted one: the state is saved at the end of each epoch, and
+    the random numbers of a step depend on `seed` and the step alone.
 
     Args:
         task: the network and its loss.
@@ -203,7 +201,7 @@ class ReseedEveryBatch(Callback):
 
 
 class ResumableEarlyStopping(EarlyStopping):
-    """Early stopping that stays stopped: killed after its last epoch, a run trains no further one."""
+    """Early stopping that stays stopped: killed after its last epoch, a run trains no other."""
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stops at once when the patience had run out before the interruption."""

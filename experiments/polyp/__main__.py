@@ -1,22 +1,97 @@
 """`python -m experiments.polyp`: the command line of the polyp study."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from experiments.common.cli import Command, run_command_line
+from experiments.common.options import Options, check_at_least
+from experiments.polyp.evaluate import EvaluationOptions, evaluate_run
+from experiments.polyp.generated import write_generated
+from experiments.polyp.report import write_report
+from experiments.polyp.study import StudyOptions, study
 from experiments.polyp.train import TrainOptions, train
 
 PROGRAM = "python -m experiments.polyp"
+DESCRIPTION = (
+    "Rotation-equivariant and ordinary U-Nets on polyps in colonoscopy images. "
+    "`study` does everything; the other commands are its parts."
+)
 
-COMMANDS = (Command("train", TrainOptions, train),)
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions(EvaluationOptions):
+    """Evaluate a finished run on its test images."""
+
+    run: Path
+    """run folder"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportOptions(Options):
+    """Compare evaluated runs in one HTML page."""
+
+    runs: list[Path]
+    """run folders; runs that differ in the seed alone are shown as one network"""
+    out: Path
+    """folder for report.html and report.json"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerateOptions(Options):
+    """Write generated images and masks to a folder, in the layout of Kvasir-SEG."""
+
+    out: Path
+    """new or empty folder"""
+    count: int = 240
+    """number of images"""
+    size: int = 96
+    """side of an image in pixels"""
+    seed: int = 0
+    """other seeds give other images"""
+    lit: bool = False
+    """give the images a fixed direction of light, polyps and folds"""
+
+    def check(self) -> None:
+        """Raises `UserError` for a value out of range."""
+        check_at_least("count", self.count, 1)
+        check_at_least("size", self.size, 1)
+        check_at_least("seed", self.seed, 0)
+
+
+def evaluate(options: EvaluateOptions) -> None:
+    """Evaluates a run and says where the results are."""
+    scores = evaluate_run(options.run, options.part(EvaluationOptions))["scores"]
+    print(
+        f"{options.run / 'evaluation'}: mean Dice {scores['dice']['mean']:.3f} on the test images"
+    )
+
+
+def report(options: ReportOptions) -> None:
+    """Writes the report and says where it is."""
+    print(f"report: {write_report(options.runs, options.out)}")
+
+
+def generate(options: GenerateOptions) -> None:
+    """Writes generated data and says where it is."""
+    write_generated(options.out, options.count, options.size, options.seed, options.lit)
+    print(f"{options.out}: {options.count} generated images of {options.size} px")
+
+
+COMMANDS = (
+    Command("study", StudyOptions, study),
+    Command("train", TrainOptions, train),
+    Command("evaluate", EvaluateOptions, evaluate, positional="run"),
+    Command("report", ReportOptions, report, positional="runs"),
+    Command("generate", GenerateOptions, generate),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command in `arguments` (default: of the process) and returns the exit status."""
     words = sys.argv[1:] if arguments is None else arguments
-    return run_command_line(PROGRAM, "Equivariant polyp segmentation.", COMMANDS, words)
+    return run_command_line(PROGRAM, DESCRIPTION, COMMANDS, words)
 
 
 if __name__ == "__main__":

@@ -63,7 +63,8 @@ def matched_channels(name: str, channels: Sequence[int]) -> list[int]:
             narrow = factor
         else:
             wide = factor
-    return list(min(tried, key=lambda scaled: abs(tried[scaled] - wanted)))
+    closest, _ = min(tried.items(), key=lambda item: abs(item[1] - wanted))
+    return list(closest)
 
 
 def network_arguments(options: dict[str, Any]) -> dict[str, Any]:

@@ -1,37 +1,37 @@
 """The options of the polyp study that several of its commands share."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from experiments.common.errors import UserError
 from experiments.common.options import Options, check_at_least
 from experiments.common.training import HardwareOptions, TrainingOptions
-from experiments.polyp.datamodule import PolypData
+from experiments.polyp.augmentation import Augmentation
+from experiments.polyp.datamodule import DatasetName, PolypData
+from experiments.polyp.splits import SplitKind
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataOptions(Options):
     """The images."""
 
-    dataset: Literal["generated", "kvasir", "clinicdb"] = "generated"
+    dataset: DatasetName = "generated"
     """generated needs no download; the others are read from --root"""
     root: Path | None = None
-    """folder of the data set as published: with images/ and masks/, or Original/ and Ground Truth/"""
+    """folder of the published data set, with images/ and masks/ or Original/ and Ground Truth/"""
     size: int = 96
     """side of the square to which images are resized, in pixels"""
-    split: Literal["random", "sequence"] = "random"
+    split: SplitKind = "random"
     """training, validation and test images at random, or whole video sequences (clinicdb)"""
-    count: int = 200
+    count: int = 240
     """number of images to generate"""
     lit: bool = False
-    """light the generated images from above, which gives away the orientation"""
+    """give the generated images a fixed direction of light, polyps and folds"""
     limit_train: int | None = None
     """train with only this many images"""
-    augment: bool = False
-    """turn and mirror the training images at random"""
+    augment: Augmentation = "none"
+    """light: mirror, zoom, other exposure; rotate: all that, and turned by any angle"""
     batch_size: int = 8
     """images in a step"""
     workers: int = 0
@@ -49,12 +49,12 @@ class DataOptions(Options):
             raise UserError(f"--dataset {self.dataset}: say where it is with --root")
         if self.dataset == "generated" and self.root is not None:
             raise UserError(
-                f"--root {self.root}: the generated data needs none; add --dataset kvasir or clinicdb"
+                f"--root {self.root}: generated data needs none; add --dataset kvasir or clinicdb"
             )
 
 
 @dataclass(frozen=True, kw_only=True)
-class CommonOptions(DataOptions, TrainingOptions, HardwareOptions):
+class CommonOptions(HardwareOptions, TrainingOptions, DataOptions):
     """What one training and a whole study have in common."""
 
 

@@ -1,7 +1,5 @@
 """Training one network of the polyp study in a run folder."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,7 @@ import torch
 from experiments.common.checkpoints import make_record
 from experiments.common.errors import UserError
 from experiments.common.files import read_json, write_json
-from experiments.common.options import check_at_least
+from experiments.common.options import Options, check_at_least
 from experiments.common.runs import RunFolder
 from experiments.common.task import SegmentationTask
 from experiments.common.training import fit
@@ -21,17 +19,22 @@ from experiments.polyp.options import FREE, CommonOptions, open_data
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainOptions(CommonOptions):
-    """Train one network, or continue an interrupted training."""
+class RunOptions(Options):
+    """What is trained, and where it is written."""
 
     out: Path
     """folder of this run; given again with the same options, the training is continued"""
     network: str = "p4"
     """plain, or the group the U-Net is equivariant to: p4, se2_12, steerable_8, ..."""
     channels: list[int] | None = None
-    """widths of the plain U-Net's levels, of whose size the network is made; none: the full widths"""
+    """widths of a plain U-Net; the network gets as many parameters. None: the full widths"""
     seed: int = 0
     """of the split, the first weights, the order of the images and the augmentation"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions(CommonOptions, RunOptions):
+    """Train one network, or continue an interrupted training."""
 
     def check(self) -> None:
         """Raises `UserError` for a network that does not exist or does not fit the size."""
