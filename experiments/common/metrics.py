@@ -1,12 +1,12 @@
 """Overlap of a predicted mask with the true one, case by case, and its summary over the cases.
 
 Everything is computed on hard masks. The Dice coefficient `2|A ∩ B| / (|A| + |B|)` and the
-intersection over union `|A ∩ B| / |A ∪ B|` are 0/0 when both masks are empty; the convention here is
+intersection over union `|A ∩ B| / |A ∪ B|` are 0/0 when both masks are empty; the convention is
 
 - both masks empty: 1, the network rightly found nothing;
 - exactly one of them empty: 0.
 
-Outliers are the cases below `Q1 - 1.5 (Q3 - Q1)` (Tukey's lower fence, the one that box plots draw).
+Outliers are the cases below `Q1 - 1.5 (Q3 - Q1)`: Tukey's lower fence, the one of box plots.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from monai.metrics import compute_dice, compute_iou
+from monai.metrics.meandice import compute_dice
+from monai.metrics.meaniou import compute_iou
 from torch import Tensor, nn
 
 __all__ = ["Summary", "dice", "iou", "probabilities", "summarise"]
@@ -27,15 +28,15 @@ def probabilities(network: nn.Module, images: Tensor, batch_size: int = 16) -> T
 
     **Arguments:** `images` of shape (B, C, *space); `batch_size`, how many go through at a time.
 
-    **Returns:** a tensor of shape (B, 1, *space) on the device of the images. The network is left in
-    the mode, train or eval, in which it came.
+    **Returns:** a tensor of shape (B, 1, *space) on the device of the images. The network is left
+    in the mode, train or eval, in which it came.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}; it must be at least 1")
     training = network.training
     network.eval()
     try:
-        logits = [network(part) for part in images.split(batch_size)]
+        logits = [network(part) for part in torch.split(images, batch_size)]
     finally:
         network.train(training)
     return torch.cat(logits).float().sigmoid()
@@ -71,8 +72,8 @@ class Summary:
     """What a box plot shows of one metric, and which cases fall below its lower fence.
 
     `std` is the sample standard deviation (0 for a single case), the quartiles are interpolated
-    linearly, `fence` is `q1 - 1.5 (q3 - q1)`, and `outliers` maps the names of the cases below it to
-    their values, the worst first.
+    linearly, `fence` is `q1 - 1.5 (q3 - q1)`, and `outliers` maps the names of the cases below it
+    to their values, the worst first.
     """
 
     count: int
@@ -92,7 +93,7 @@ class Summary:
 
 
 def summarise(values: Mapping[str, float]) -> Summary:
-    """Summary of one metric over named cases; `ValueError` when there are none or one is not finite."""
+    """Summary of one metric over named cases; `ValueError` for no cases, or one not finite."""
     if not values:
         raise ValueError("there are no cases to summarise")
     for name, value in values.items():

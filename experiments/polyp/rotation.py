@@ -1,19 +1,20 @@
 """How well a network's mask turns with the image, from 0° to 360°.
 
-With `p(f)` the foreground probabilities that the network gives for the image `f`, `[·]` the cut at one
-half that makes a mask of them, `R` the rotation of an image about its centre and `T` the true mask,
-three Dice coefficients are taken inside the inscribed disc:
+With `p(f)` the foreground probabilities that the network gives for the image `f`, `[·]` the cut at
+one half that makes a mask of them, `R` the rotation of an image about its centre and `T` the true
+mask, three Dice coefficients are taken inside the inscribed disc:
 
     agreement   Dice([p(R f)], [R p(f)])      1 for an equivariant network
     control     Dice([R⁻¹ R p(f)], [p(f)])    what interpolation alone costs
     truth       Dice([p(R f)], [R T])         how well the turned image is segmented
 
-Angles are counter-clockwise as displayed. Multiples of 90° permute the pixels and are exact; between
-them images are interpolated by cubic splines (and clamped to [0, 1]), probabilities and masks
-linearly. The control turns twice where the agreement turns once: an equivariant network may lie
-above it. Probabilities are turned before the cut, because turning a mask adds the error of drawing
-its outline on the grid a second time: an exactly equivariant filter whose blobs have 60 pixels then
-comes to .93 at 45° instead of .996, while the way back undoes that error and the control (.996) hides it.
+Angles are counter-clockwise as displayed. Multiples of 90° permute the pixels and are exact;
+between them images are interpolated by cubic splines (and clamped to [0, 1]), probabilities and
+masks linearly. The control turns twice where the agreement turns once: an equivariant network may
+lie above it. Probabilities are turned before the cut, because turning a mask adds the error of
+drawing its outline on the grid a second time: an exactly equivariant filter whose blobs have 60
+pixels then comes to .93 at 45° instead of .996, while the way back undoes that error, so that the
+control (.996) hides it.
 
 Corners of a square leave the picture when it turns. So that both sides of the comparison see the
 same content, the network is shown the disc alone: outside it the image is the mean colour of the
@@ -49,7 +50,7 @@ _FEATHER = 2.0
 
 
 def angles_of(step: float) -> list[float]:
-    """The angles 0, step, ..., 360 - step in degrees; `step` divides 90 so that 90° is met exactly."""
+    """The angles 0, step, ..., 360 - step in degrees; `step` divides 90, so that 90° is met."""
     quarter = 90 / step if step > 0 else 0.0
     if round(quarter) < 1 or abs(quarter - round(quarter)) > 1e-9:
         raise ValueError(
@@ -79,7 +80,7 @@ def _radius(size: int) -> Tensor:
 
 
 def inscribed_disc(size: int) -> Tensor:
-    """Boolean mask (size, size) of the pixels whose centres lie in the disc that fits the square."""
+    """Boolean mask (size, size) of the pixels whose centres lie in the inscribed disc."""
     return _radius(size) <= (size - 1) / 2 + 1e-9
 
 
@@ -132,7 +133,7 @@ class RotationStudy:
         }
 
     def summary(self) -> dict[str, dict[str, float | None]]:
-        """For each curve: mean and minimum over images at 90, 180, 270°, and at the angles between."""
+        """For each curve, mean and minimum over images at 0°, at 90, 180, 270°, and between."""
         quarter = torch.tensor([angle % 90 == 0 for angle in self.angles])
         upright = torch.tensor([angle == 0 for angle in self.angles])
         parts = {"upright": upright, "quarter": quarter & ~upright, "between": ~quarter}
@@ -163,7 +164,7 @@ def rotation_study(
     [0, 1]; `truths` (N, 1, S, S) of 0 and 1; `names` of the N images; `step` in degrees, a divisor
     of 90; `corners`, one of `CORNERS`; `progress`, called with each angle when it is done.
 
-    **Raises:** `ValueError` for other shapes, names that do not match, a step or corners not allowed.
+    **Raises:** `ValueError` for other shapes, names that do not match, another step or corners.
     """
     _check(images, truths, names)
     angles = angles_of(step)

@@ -1,0 +1,97 @@
+"""What the comparison found, in sentences made from its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from experiments.polyp.comparison import Comparand
+
+__all__ = ["fixed", "headline", "sentences", "with_spread"]
+
+_EXACT = 1 - 1e-9
+
+
+def fixed(value: float | None, digits: int = 3) -> str:
+    """A figure with a fixed number of digits; rounded down if it would read 1 and is not."""
+    if value is None:
+        return "–"
+    if value < _EXACT and float(f"{value:.{digits}f}") >= 1:
+        return f"{1 - 10**-digits:.{digits}f}"
+    return f"{value:.{digits}f}"
+
+
+def with_spread(score: tuple[float, float | None], digits: int = 3) -> str:
+    """Mean, with ± standard deviation when there is one."""
+    mean, spread = score
+    return fixed(mean, digits) + (f" ± {spread:.{digits}f}" if spread is not None else "")
+
+
+def headline(networks: Sequence[Comparand]) -> str:
+    """The main finding in one or two sentences."""
+    exact = [n for n in networks if (n.turned("agreement", "quarter")["minimum"] or 0) >= _EXACT]
+    others = [n for n in networks if n not in exact]
+    measure = "(Dice between the turned mask and the mask of the turned image)"
+    changes = "; ".join(
+        f"{n.label} {fixed(n.turned('agreement', 'quarter')['mean'])} on average, "
+        f"{fixed(n.turned('agreement', 'quarter')['minimum'])} for the worst image"
+        for n in others
+    )
+    if not exact:
+        return f"Turning the image by 90°, 180° or 270° changes the masks: {changes} {measure}."
+    start = (
+        f"{_names(exact)}: turning the image by 90°, 180° or 270° turns the mask exactly, on every "
+        "test image."
+    )
+    return f"{start} The masks of the others change: {changes} {measure}." if others else start
+
+
+def sentences(networks: Sequence[Comparand]) -> list[str]:
+    """The other findings: angles between, accuracy on turned and upright images, empty masks."""
+    points = []
+    between = [n.turned("agreement", "between")["mean"] for n in networks]
+    if any(value is not None for value in between):
+        control = [n.turned("control", "between")["mean"] for n in networks]
+        known = [value for value in control if value is not None]
+        bound = f"; the control of interpolation is {_range(known)}" if known else ""
+        points.append(
+            "At the angles between, the two masks agree with a Dice of "
+            f"{_pairs(networks, between)}{bound}."
+        )
+    upright = [n.turned("truth", "upright")["mean"] for n in networks]
+    turned = [n.turned("truth", "turned")["mean"] for n in networks]
+    changes = _list(
+        f"{fixed(before)} → {fixed(after)} ({n.label})"
+        for n, before, after in zip(networks, upright, turned, strict=True)
+    )
+    points.append(
+        f"Against the true masks, inside the disc, Dice from upright to turned images: {changes}."
+    )
+    scores = _list(f"{with_spread(n.score('dice'))} ({n.label})" for n in networks)
+    outliers = _list(f"{len(n.summary('dice').outliers)} ({n.label})" for n in networks)
+    points.append(
+        f"On the upright test images the mean Dice is {scores}; outliers below the fence of the "
+        f"box plot: {outliers}."
+    )
+    empty = [(n, sum(r.evaluation["empty_predictions"] for r in n.runs)) for n in networks]
+    if any(count for _, count in empty):
+        missed = _list(f"{count} of {len(n.cases('dice'))} ({n.label})" for n, count in empty)
+        points.append(f"Nothing at all was marked in {missed} test images.")
+    return points
+
+
+def _names(networks: Sequence[Comparand]) -> str:
+    return _list(n.label for n in networks)
+
+
+def _pairs(networks: Sequence[Comparand], values: Sequence[float | None]) -> str:
+    return _list(f"{fixed(value)} ({n.label})" for n, value in zip(networks, values, strict=True))
+
+
+def _range(values: Sequence[float]) -> str:
+    low, high = fixed(min(values)), fixed(max(values))
+    return low if low == high else f"between {low} and {high}"
+
+
+def _list(items: Iterable[str]) -> str:
+    parts = list(items)
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
