@@ -48,7 +48,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             f"{path}: not a checkpoint of these experiments (it holds more than tensors and plain "
             "values, or is no checkpoint at all); give a run folder or its checkpoints/best.ckpt"
         ) from None
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
+    except Exception as error:  # fed with anything else, the unpickler can fail in any way
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path}: broken or incomplete checkpoint ({reason})") from None
     record = contents.get(RECORD) if isinstance(contents, dict) else None

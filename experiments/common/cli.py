@@ -9,6 +9,7 @@ import warnings
 from argparse import ArgumentError
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import Any, get_args, get_origin, get_type_hints
 
 from docstring_parser import parse_from_object
@@ -61,7 +62,9 @@ def run_command_line(
         values.pop("config")
         command.run(command.options(**values))
     except ArgumentError as error:
-        print(f"error: {_one_line(error)}; see {program} --help", file=sys.stderr)
+        print(
+            f"error: {_one_line(error)}{_source(arguments)}; see {program} --help", file=sys.stderr
+        )
         return USER_ERROR
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -155,7 +158,7 @@ def _join_lists(arguments: list[str], commands: Sequence[Command]) -> list[str]:
         while position < len(arguments) and not arguments[position].startswith("-"):
             values.append(arguments[position])
             position += 1
-        if len(values) == 1 and values[0].startswith("["):
+        if len(values) == 1 and (values[0].startswith("[") or values[0] == "null"):
             joined.append(values[0])
         elif values:
             joined.append(f"[{', '.join(values)}]")
@@ -169,6 +172,13 @@ def _list_fields(options: type[Options]) -> list[str]:
         for field in fields(options)
         if any(get_origin(k) is list for k in (hints[field.name], *get_args(hints[field.name])))
     ]
+
+
+def _source(arguments: Sequence[str]) -> str:
+    """Which file the options came from besides those typed, for the message about a wrong one."""
+    words = [word for typed in arguments for word in typed.split("=", 1)]
+    files = [value for word, value in pairwise(words) if word == "--config"]
+    return f" (with --config {files[-1]})" if files else ""
 
 
 def _one_line(error: Exception) -> str:

@@ -30,7 +30,7 @@ from experiments.common.checkpoints import RECORD, read_checkpoint
 from experiments.common.errors import UserError
 from experiments.common.files import read_json, write_atomically, write_json
 
-PACKAGES = ("gcnn", "torch", "pytorch-lightning", "monai", "numpy")
+PACKAGES = ("torch", "pytorch-lightning", "monai", "numpy")
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ class RunFolder:
 
 def describe_environment() -> dict[str, Any]:
     """Versions of what a run depends on, the platform, and the commit if there is one."""
-    versions: dict[str, str | None] = {}
+    versions: dict[str, str | None] = {"gcnn": gcnn.__version__}
     for package in PACKAGES:
         try:
             versions[package] = metadata.version(package)
@@ -220,7 +220,7 @@ def _rebuild(file: Path, study: Any, arguments: Any) -> nn.Module:
         raise UserError(f"{file}: made by the study {study!r}, which this version does not have")
     try:
         network = importlib.import_module(module).build_network(**arguments)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, UserError) as error:
         raise UserError(f"{file}: cannot rebuild its network {arguments!r}: {error}") from None
     if not isinstance(network, nn.Module):
         raise UserError(f"{file}: {module} built no network from {arguments!r}")

@@ -1,0 +1,209 @@
+import csv
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from experiments.common.checkpoints import make_record
+from experiments.common.errors import UserError
+from experiments.common.order import EpochOrder
+from experiments.common.runs import RunFolder
+from experiments.common.task import SegmentationTask
+from experiments.common.training import HardwareOptions, TrainingOptions, fit
+
+CPU = HardwareOptions(accelerator="cpu")
+
+
+class Noise(pl.LightningDataModule):
+    """Sixteen random images of the given space, in an order that depends on the epoch."""
+
+    def __init__(self, space=(8, 8), workers=0, stop_at=None, stop_with=None):
+        super().__init__()
+        images = torch.rand(16, 1, *space, generator=torch.Generator().manual_seed(0))
+        self.items = [{"image": image, "mask": (image > 0.6).float()} for image in images]
+        self.workers = workers
+        self.stop_at, self.stop_with = stop_at, stop_with
+
+    def __getitem__(self, key):
+        epoch, index = key
+        if epoch == self.stop_at and index == 3:
+            self.stop_with()
+        return self.items[index]
+
+    def __len__(self):
+        return len(self.items)
+
+    def train_dataloader(self):
+        order = EpochOrder(16, 0, lambda: self.trainer.current_epoch)
+        return DataLoader(self, batch_size=4, sampler=order, num_workers=self.workers)
+
+    def val_dataloader(self):
+        return DataLoader(self.items[:4], batch_size=4)
+
+
+def small_network(dim=2):
+    torch.manual_seed(3)
+    conv, norm = {2: (nn.Conv2d, nn.BatchNorm2d), 3: (nn.Conv3d, nn.BatchNorm3d)}[dim]
+    layers = [conv(1, 4, 3, padding=1), norm(4), nn.ReLU(), nn.Dropout(0.5), conv(4, 1, 1)]
+    return nn.Sequential(*layers)
+
+
+def run(path: Path, data=None, network=None, hardware=CPU, **options):
+    """The result and the weights of a training of three epochs."""
+    options = {"max_epochs": 3, "learning_rate": 0.05} | options
+    training = TrainingOptions(**options)
+    network = network or small_network()
+    task = SegmentationTask(network, training.learning_rate, max_epochs=training.max_epochs)
+    folder, record = RunFolder(path), make_record("polyp", {}, {})
+    result = fit(task, data or Noise(), folder, record, 0, training, hardware)
+    return result, network.state_dict()
+
+
+def equal(first, second):
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+def interrupt():
+    raise RuntimeError("the machine broke down")
+
+
+def rows(path: Path):
+    with (path / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_training_writes_every_epoch_and_its_result(tmp_path):
+    result, _ = run(tmp_path)
+    assert [int(row["epoch"]) for row in rows(tmp_path)] == [0, 1, 2]
+    best = max(rows(tmp_path), key=lambda row: float(row["validation/dice"]))
+    assert result["best_dice"] == float(best["validation/dice"])
+    assert result["best_epoch"] == int(best["epoch"])
+    assert result["epochs"] == 3
+    assert RunFolder(tmp_path).result() == result
+
+
+def test_a_training_is_repeatable(tmp_path):
+    assert equal(run(tmp_path / "first")[1], run(tmp_path / "second")[1])
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_interrupted_training_ends_with_bitwise_the_same_weights(workers, tmp_path):
+    _, straight = run(tmp_path / "straight")
+    with pytest.raises(RuntimeError, match="broke down"):
+        run(tmp_path / "broken", Noise(workers=workers, stop_at=1, stop_with=interrupt))
+    assert len(rows(tmp_path / "broken")) == 1
+    _, continued = run(tmp_path / "broken", Noise(workers=workers))
+    assert equal(straight, continued)
+    scores = [
+        [row["validation/loss"] for row in rows(tmp_path / n)] for n in ("straight", "broken")
+    ]
+    assert scores[0] == scores[1]
+
+
+def test_a_training_that_broke_off_in_its_first_epoch_starts_again(tmp_path):
+    with pytest.raises(RuntimeError, match="broke down"):
+        run(tmp_path / "broken", Noise(stop_at=0, stop_with=interrupt))
+    assert equal(run(tmp_path / "straight")[1], run(tmp_path / "broken")[1])
+
+
+def test_a_moved_run_folder_continues(tmp_path):
+    with pytest.raises(RuntimeError, match="broke down"):
+        run(tmp_path / "here", Noise(stop_at=2, stop_with=interrupt))
+    shutil.move(tmp_path / "here", tmp_path / "there")
+    result, weights = run(tmp_path / "there")
+    straight, expected = run(tmp_path / "straight")
+    assert equal(weights, expected)
+    assert result["best_dice"] == straight["best_dice"]
+    assert not (tmp_path / "here").exists()
+
+
+def test_a_broken_last_checkpoint_falls_back_to_the_best(tmp_path, capsys):
+    with pytest.raises(RuntimeError, match="broke down"):
+        run(tmp_path / "run", Noise(stop_at=2, stop_with=interrupt))
+    folder = RunFolder(tmp_path / "run")
+    folder.last.write_bytes(folder.last.read_bytes()[:500])
+    _, weights = run(folder.path)
+    assert "last.ckpt: broken" in (message := capsys.readouterr().err)
+    assert "continuing from best.ckpt" in message
+    assert equal(weights, run(tmp_path / "straight")[1])
+
+
+def test_broken_checkpoints_are_named_and_left_alone(tmp_path):
+    with pytest.raises(RuntimeError, match="broke down"):
+        run(tmp_path / "run", Noise(stop_at=2, stop_with=interrupt))
+    folder = RunFolder(tmp_path / "run")
+    for path in (folder.last, folder.best):
+        path.write_text("not a checkpoint")
+    with pytest.raises(UserError, match=r"last\.ckpt.*best\.ckpt"):
+        run(folder.path)
+    assert folder.last.read_text() == "not a checkpoint"
+    assert not folder.finished
+
+
+def test_an_interrupt_from_the_keyboard_reaches_the_caller(tmp_path):
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, Noise(stop_at=1, stop_with=lambda: os.kill(os.getpid(), signal.SIGINT)))
+    assert signal.getsignal(signal.SIGINT) is before
+    assert not RunFolder(tmp_path).finished
+    assert run(tmp_path)[0]["epochs"] == 3
+
+
+def test_training_stops_when_the_score_no_longer_improves_and_stays_stopped(tmp_path):
+    options = {"max_epochs": 9, "patience": 1, "learning_rate": 1e-9}
+    result, weights = run(tmp_path, **options)
+    assert result["epochs"] == 2
+    RunFolder(tmp_path).result_file.unlink()  # as if killed just before it was written
+    again, same_weights = run(tmp_path, **options)
+    assert again["epochs"] == 2
+    assert equal(weights, same_weights)
+
+
+def test_training_stops_when_its_time_is_over(tmp_path):
+    assert run(tmp_path, max_epochs=9, max_minutes=1e-4)[0]["epochs"] == 1
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed"])
+def test_mixed_precision_trains_and_keeps_float32_weights(precision, tmp_path):
+    result, weights = run(tmp_path, precision=precision)
+    assert result["epochs"] == 3
+    assert all(w.dtype in (torch.float32, torch.int64) for w in weights.values())
+
+
+def test_volumes_train_like_images(tmp_path):
+    assert run(tmp_path, Noise(space=(4, 4, 4)), small_network(dim=3))[0]["epochs"] == 3
+
+
+def test_hardware_that_is_not_there_is_refused(tmp_path):
+    missing = HardwareOptions(accelerator="abacus")
+    with pytest.raises(UserError, match="abacus"):
+        run(tmp_path, hardware=missing)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"max_epochs": 0}, "--max_epochs 0: must be at least 1"),
+        ({"patience": -1}, "--patience -1"),
+        ({"learning_rate": 0.0}, "--learning_rate 0.0: must be greater than 0"),
+        ({"learning_rate": float("nan")}, "--learning_rate nan"),
+        ({"max_minutes": -2.0}, "--max_minutes -2.0"),
+        ({"weight_decay": -1.0}, "--weight_decay"),
+        ({"gradient_clip": -1.0}, "--gradient_clip"),
+    ],
+)
+def test_training_options_out_of_range_are_refused(options, message):
+    with pytest.raises(UserError, match=message):
+        TrainingOptions(**options)
+
+
+@pytest.mark.parametrize("options", [{"devices": 0}, {"devices": -2}, {"nodes": 0}])
+def test_hardware_options_out_of_range_are_refused(options):
+    with pytest.raises(UserError, match="must be at least 1"):
+        HardwareOptions(**options)
