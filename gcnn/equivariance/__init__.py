@@ -1,0 +1,1 @@
+"""How well a network commutes with a group, and where it does not."""

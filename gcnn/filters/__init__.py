@@ -1,0 +1,18 @@
+"""What is moved: bases of filters. A filter is weights × basis, and the group moves the basis."""
+
+from gcnn.filters.basis import Basis
+from gcnn.filters.circular_harmonics import CircularHarmonics
+from gcnn.filters.optimal import OptimalSteerable
+from gcnn.filters.pixels import Pixels
+from gcnn.filters.spectrum import Power
+from gcnn.filters.steerable import CircularFunctions, SteerableBasis
+
+__all__ = [
+    "Basis",
+    "CircularFunctions",
+    "CircularHarmonics",
+    "OptimalSteerable",
+    "Pixels",
+    "Power",
+    "SteerableBasis",
+]

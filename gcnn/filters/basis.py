@@ -1,0 +1,58 @@
+"""What every filter basis offers: its functions, moved by the elements of a group."""
+
+from __future__ import annotations
+
+import functools
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+
+class Basis(ABC):
+    """A set of functions on the kernel grid that a group can move.
+
+    A subclass is a frozen dataclass (its fields are its settings, so that equal bases compare and
+    hash as equal) that implements `move`.
+    """
+
+    @abstractmethod
+    def move(self, matrices: Tensor, kernel_size: int) -> Tensor:
+        """The functions moved by each matrix, `|det h|⁻¹ φ_k(h⁻¹ y)`, on the kernel grid.
+
+        Args:
+            matrices: `(|H|, d, d)` float64, acting on `(x, y[, z])` in pixels.
+            kernel_size: edge of the kernel, in pixels.
+
+        Returns:
+            `(K, |H|, *(kernel_size,) * d)` float64.
+
+        Raises:
+            ValueError: the basis cannot serve these matrices, or this kernel size.
+        """
+
+    def sample(self, matrices: Tensor, kernel_size: int) -> Tensor:
+        """`move`, remembered: layers of a network share the result and must not change it."""
+        if isinstance(kernel_size, bool) or not isinstance(kernel_size, int) or kernel_size < 1:
+            raise ValueError(f"kernel_size must be a positive integer, got {kernel_size!r}")
+        return _sample(self, _Matrices(matrices), kernel_size)
+
+
+class _Matrices:
+    """Matrices that compare by value, to serve as a key."""
+
+    def __init__(self, matrices: Tensor) -> None:
+        self.matrices = matrices
+        self.key = (tuple(matrices.shape), tuple(matrices.flatten().tolist()))
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Matrices) and self.key == other.key
+
+
+@functools.lru_cache(maxsize=128)
+def _sample(basis: Basis, matrices: _Matrices, kernel_size: int) -> Tensor:
+    with torch.no_grad():
+        return basis.move(matrices.matrices, kernel_size)

@@ -1,0 +1,23 @@
+"""Coordinates of pixel grids, and images moved by a matrix.
+
+The conventions of the whole library are stated, once, in `gcnn.geometry.coordinates`.
+"""
+
+from gcnn.geometry.coordinates import (
+    as_grid_symmetry,
+    axis_matrix,
+    grid_points,
+    mirror,
+    rotation,
+)
+from gcnn.geometry.resample import INTERPOLATIONS, transform
+
+__all__ = [
+    "INTERPOLATIONS",
+    "as_grid_symmetry",
+    "axis_matrix",
+    "grid_points",
+    "mirror",
+    "rotation",
+    "transform",
+]

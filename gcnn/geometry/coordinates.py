@@ -1,0 +1,100 @@
+"""Where a pixel is, and what a matrix means.
+
+A spatial tensor is `(..., row, column)` in 2D and `(..., depth, row, column)` in 3D. Matrices act
+on Cartesian coordinates `(x, y[, z])` in units of pixels about the centre of the grid: x points
+right (along the columns), **y points up** (against the rows), z runs along the depth axis. A
+rotation by a positive angle is therefore counter-clockwise as the image is displayed, and +90° is
+`torch.rot90(image, 1, (-2, -1))`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+_SNAP = 1e-12
+
+
+def rotation(degrees: float) -> Tensor:
+    """The counter-clockwise rotation of the plane by `degrees`, `(2, 2)` in float64.
+
+    Multiples of 90° come out as integers, so that whatever is built on them is exact.
+
+    >>> rotation(90).tolist()
+    [[0.0, -1.0], [1.0, 0.0]]
+    """
+    angle = math.radians(degrees)
+    cosine, sine = math.cos(angle), math.sin(angle)
+    return snap(torch.tensor([[cosine, -sine], [sine, cosine]], dtype=torch.float64))
+
+
+def mirror(degrees: float = 90.0) -> Tensor:
+    """The reflection of the plane in the line through the centre at `degrees` to the x axis.
+
+    The default mirrors left and right: `image.flip(-1)`. Returns `(2, 2)` in float64.
+
+    >>> mirror().tolist()
+    [[-1.0, 0.0], [0.0, 1.0]]
+    """
+    angle = math.radians(2 * degrees)
+    cosine, sine = math.cos(angle), math.sin(angle)
+    return snap(torch.tensor([[cosine, sine], [sine, -cosine]], dtype=torch.float64))
+
+
+def snap(matrix: Tensor) -> Tensor:
+    """`matrix` with entries that are integers up to rounding error (1e-12) made integers."""
+    nearest = matrix.round()
+    return torch.where((matrix - nearest).abs() < _SNAP, nearest, matrix) + 0.0
+
+
+def _cartesian_from_axes(dim: int) -> Tensor:
+    """The signed permutation `(dim, dim)` that takes axis coordinates to `(x, y[, z])`."""
+    change = torch.zeros(dim, dim, dtype=torch.float64)
+    for coordinate in range(dim):
+        change[coordinate, dim - 1 - coordinate] = -1.0 if coordinate == 1 else 1.0
+    return change
+
+
+def axis_matrix(matrix: Tensor) -> Tensor:
+    """A Cartesian matrix `(d, d)` written in the coordinates of the tensor axes, float64."""
+    matrix = torch.as_tensor(matrix, dtype=torch.float64)
+    change = _cartesian_from_axes(matrix.shape[-1])
+    return snap(change.T @ matrix @ change)
+
+
+def grid_points(size: Sequence[int]) -> Tensor:
+    """Cartesian coordinates of the pixel centres of a grid, about its centre.
+
+    Args:
+        size: the spatial shape, `(rows, columns)` or `(depth, rows, columns)`.
+
+    Returns:
+        `(*size, d)` float64, in pixels, last axis `(x, y[, z])`.
+    """
+    axes = [torch.arange(n, dtype=torch.float64) - (n - 1) / 2 for n in size]
+    mesh = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
+    return mesh @ _cartesian_from_axes(len(size)).T
+
+
+def as_grid_symmetry(matrix: Tensor) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    """How to move an image by `matrix` without interpolation, or None if that is impossible.
+
+    Args:
+        matrix: a Cartesian matrix `(d, d)`.
+
+    Returns:
+        `(flips, order)`: flip the input axes `flips`, then permute the axes into `order` (both
+        counted from the first spatial axis); None unless the matrix permutes the axes up to sign.
+    """
+    inverse = axis_matrix(torch.linalg.inv(torch.as_tensor(matrix, dtype=torch.float64)))
+    is_permutation = (inverse.abs().sum(0) == 1).all() and (inverse.abs().sum(1) == 1).all()
+    if not (is_permutation and (inverse.abs() == inverse.abs().round()).all()):
+        return None
+    # Row j says which output axis runs along input axis j, and in which direction.
+    output_axis = inverse.abs().argmax(dim=1).tolist()
+    flips = tuple(j for j, i in enumerate(output_axis) if inverse[j, i] < 0)
+    order = tuple(output_axis.index(i) for i in range(len(output_axis)))
+    return flips, order

@@ -1,0 +1,137 @@
+"""The abstract group: a sampled set of transformations, its tables and its action."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from gcnn.filters import Basis, Pixels
+from gcnn.geometry import transform
+from gcnn.groups.tables import find, pairwise_relative, require_distinct
+
+
+class Group:
+    """`R^d ⋊ H`: the translations of a grid and a sampled set `H` that fixes its centre.
+
+    A new group is its matrices and a basis for its filters; the tables and the action follow.
+
+    >>> from gcnn.geometry import mirror
+    >>> left_right = Group(generate(mirror()), name="Mirror()")
+    >>> left_right.order, left_right.product.tolist()
+    (2, [[0, 1], [1, 0]])
+
+    `H` may also be a finite window of an infinite group (scalings, say). Products that leave the
+    window are then marked -1 in the tables, and what would come from outside it is zero.
+
+    Args:
+        matrices: `(|H|, d, d)`, or a list of `(d, d)` matrices: the elements, acting on
+            `(x, y[, z])` about the centre of the grid. Elements keep this order.
+        basis: what filters on this group are made of, unless a layer is told otherwise.
+        name: how the group is printed; a call that rebuilds it is a good choice.
+
+    Attributes:
+        dim: d, the dimension of space.
+        order: |H|.
+        matrices: `(|H|, d, d)` float64.
+        inverse: `(|H|,)`, the index of `h⁻¹`, or -1.
+        product: `(|H|, |H|)`, the Cayley table: the index of `h h'`, or -1.
+        relative: `(|H|, |H|)`, the index of `h⁻¹ h'` among `relative_matrices`, or -1 where the
+            elements do not interact.
+        relative_matrices: `(M, d, d)`: the matrices themselves if `H` is a group.
+
+    Raises:
+        ValueError: matrices that are not square, not invertible, or not distinct.
+    """
+
+    def __init__(
+        self,
+        matrices: Tensor | Sequence[Tensor],
+        basis: Basis | None = None,
+        name: str | None = None,
+    ) -> None:
+        self.matrices = _checked(matrices)
+        self.order, self.dim = self.matrices.shape[:2]
+        self.basis = Pixels() if basis is None else basis
+        self.name = name or f"{type(self).__name__}(order={self.order}, dim={self.dim})"
+        self.inverse = find(torch.linalg.inv(self.matrices), self.matrices)
+        products = self.matrices[:, None] @ self.matrices[None]
+        self.product = find(products.flatten(0, 1), self.matrices).unflatten(0, (self.order, -1))
+        self.relative, self.relative_matrices = pairwise_relative(self.matrices)
+
+    @property
+    def identity(self) -> int:
+        """The index of the element that moves nothing, -1 if there is none."""
+        return int(find(torch.eye(self.dim, dtype=torch.float64)[None], self.matrices)[0])
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether `H` is a group, not only a window of one."""
+        return bool((self.product >= 0).all() and (self.inverse >= 0).all())
+
+    def act(self, features: Tensor, element: int, interpolation: str = "cubic") -> Tensor:
+        """Move an image, `(h·f)(x) = f(h⁻¹x)`, or a feature map, `(h·f)(h', x) = f(h⁻¹h', h⁻¹x)`.
+
+        Args:
+            features: `(batch, channels, *space)` or `(batch, channels, |H|, *space)`.
+            element: index of h in `matrices`.
+            interpolation: "nearest", "linear" or "cubic", for elements that do not map the grid
+                onto itself; those that do are exact.
+
+        Returns:
+            A tensor of the same kind; where h⁻¹h' is outside a window, zero.
+
+        Raises:
+            IndexError: no such element.
+            ValueError: the tensor is neither an image nor a feature map on this group.
+        """
+        if not -self.order <= element < self.order:
+            raise IndexError(f"{self} has the elements 0 to {self.order - 1}, got {element}")
+        if not self.is_image(features):
+            features = self._permute_elements(features, element)
+        return transform(features, self.matrices[element], interpolation)
+
+    def is_image(self, features: Tensor) -> bool:
+        """True for `(batch, channels, *space)`, False for `(batch, channels, |H|, *space)`.
+
+        Raises:
+            ValueError: the tensor is neither.
+        """
+        if features.ndim == self.dim + 2:
+            return True
+        if features.ndim == self.dim + 3 and features.shape[2] == self.order:
+            return False
+        raise ValueError(
+            f"{self} acts on images (batch, channels, *{self.dim} of space) and on feature maps "
+            f"(batch, channels, {self.order}, *{self.dim} of space), not on a tensor of shape "
+            f"{tuple(features.shape)}"
+        )
+
+    def _permute_elements(self, features: Tensor, element: int) -> Tensor:
+        sources = torch.linalg.inv(self.matrices[element]) @ self.matrices
+        index = find(sources, self.matrices).to(features.device)
+        moved = features.index_select(2, index.clamp(min=0))
+        outside = (index < 0).view(-1, *(1,) * self.dim)
+        return moved.masked_fill(outside, 0) if bool(outside.any()) else moved
+
+    def __repr__(self) -> str:
+        return self.name
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Group:
+        # A group never changes, so copies of a network share it.
+        return self
+
+
+def _checked(matrices: Tensor | Sequence[Tensor]) -> Tensor:
+    if not isinstance(matrices, Tensor):
+        matrices = torch.stack([torch.as_tensor(m, dtype=torch.float64) for m in matrices])
+    matrices = matrices.detach().to("cpu", torch.float64)
+    if matrices.ndim != 3 or matrices.shape[1] != matrices.shape[2] or not matrices.shape[0]:
+        raise ValueError(f"matrices must be (|H|, d, d), got shape {tuple(matrices.shape)}")
+    singular = torch.linalg.det(matrices).abs() < 1e-12
+    if singular.any():
+        worst = int(singular.nonzero()[0])
+        raise ValueError(f"element {worst}, {matrices[worst].tolist()}, cannot be inverted")
+    require_distinct(matrices)
+    return matrices

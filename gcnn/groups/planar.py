@@ -1,0 +1,75 @@
+"""The groups of the plane: rotations, and rotations with mirrors."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from gcnn.filters import Basis, OptimalSteerable, Pixels
+from gcnn.geometry import mirror, rotation
+from gcnn.groups.group import Group
+from gcnn.groups.tables import generate
+
+
+class P4(Group):
+    """The four rotations by multiples of 90°, exact on the grid, with pixels as filters.
+
+    Cohen and Welling, "Group equivariant convolutional networks", ICML 2016.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(generate(rotation(90)), Pixels(), "P4()")
+
+
+class P4M(Group):
+    """The rotations by 90° and the mirrors, exact: elements 0-3 turn, 4-7 mirror and turn."""
+
+    def __init__(self) -> None:
+        super().__init__(generate(rotation(90), mirror()), Pixels(), "P4M()")
+
+
+class SE2(Group):
+    """N rotations by 360°/N, filters turned by bilinear interpolation between their pixels.
+
+    Bekkers et al., "Roto-translation covariant convolutional networks for medical image
+    analysis", MICCAI 2018.
+
+    Args:
+        n: how many rotations; multiples of 4 contain the exact ones by 90°.
+        basis: another basis for the filters.
+    """
+
+    def __init__(self, n: int, basis: Basis | None = None) -> None:
+        basis = basis or Pixels()
+        super().__init__(_rotations(n), basis, f"{type(self).__name__}({n})")
+
+
+class SteerableSE2(Group):
+    """N rotations by 360°/N, filters turned analytically (no interpolation).
+
+    Args:
+        n: how many rotations; multiples of 4 contain the exact ones by 90°.
+        basis: the steerable basis; `filters.OptimalSteerable()` unless given.
+    """
+
+    def __init__(self, n: int, basis: Basis | None = None) -> None:
+        basis = basis or OptimalSteerable()
+        super().__init__(_rotations(n), basis, f"{type(self).__name__}({n})")
+
+
+class Dihedral(Group):
+    """D_N: N rotations and N mirrors, filters moved analytically; order 2N.
+
+    Args:
+        n: how many rotations; elements 0 to n-1 turn, n to 2n-1 mirror and turn.
+        basis: the steerable basis; `filters.OptimalSteerable()` unless given.
+    """
+
+    def __init__(self, n: int, basis: Basis | None = None) -> None:
+        matrices = [*_rotations(n), *(turn @ mirror() for turn in _rotations(n))]
+        super().__init__(matrices, basis or OptimalSteerable(), f"{type(self).__name__}({n})")
+
+
+def _rotations(n: int) -> list[Tensor]:
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise ValueError(f"the number of rotations must be a positive integer, got {n!r}")
+    return [rotation(360 * k / n) for k in range(n)]

@@ -1,0 +1,88 @@
+"""The finite machinery: closure from generators, and tables by comparing matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from gcnn.geometry.coordinates import snap
+
+_SAME = 1e-6
+
+
+def find(wanted: Tensor, among: Tensor) -> Tensor:
+    """Where each matrix stands in a list: `(n, d, d)` in `(m, d, d)` gives `(n,)`, -1 if absent."""
+    distance = torch.cdist(wanted.flatten(1), among.flatten(1), p=torch.inf)
+    smallest, index = distance.min(dim=1)
+    return torch.where(smallest < _SAME, index, -1)
+
+
+def generate(*generators: Tensor | Sequence[Sequence[float]], limit: int = 256) -> Tensor:
+    """The finite group that matrices generate: all their products.
+
+    Elements come in the order in which they are found, the identity first, so that one rotation
+    gives its powers in turn and a mirror after it doubles them.
+
+    Args:
+        generators: `(d, d)` invertible matrices.
+        limit: how many elements at the most.
+
+    Returns:
+        `(|H|, d, d)` float64.
+
+    Raises:
+        ValueError: no generators, or more than `limit` products (the group is infinite, or the
+            matrices are not accurate enough to come back to the identity).
+    """
+    if not generators:
+        raise ValueError("at least one generator is needed")
+    matrices = [torch.as_tensor(g, dtype=torch.float64) for g in generators]
+    elements = torch.eye(matrices[0].shape[-1], dtype=torch.float64)[None]
+    for generator in range(1, len(matrices) + 1):
+        elements = _close(elements, matrices[:generator], limit)
+    return elements
+
+
+def _close(elements: Tensor, generators: Sequence[Tensor], limit: int) -> Tensor:
+    position = 0
+    while position < len(elements):
+        for generator in generators:
+            product = snap(elements[position] @ generator)[None]
+            if find(product, elements)[0] < 0:
+                elements = torch.cat([elements, product])
+        if len(elements) > limit:
+            raise ValueError(
+                f"the generators give more than {limit} elements: a sampled group is finite; "
+                "for a window of an infinite one, list its matrices"
+            )
+        position += 1
+    return elements
+
+
+def pairwise_relative(matrices: Tensor) -> tuple[Tensor, Tensor]:
+    """The table of `h⁻¹h'` and the distinct matrices in it, the given ones first.
+
+    Returns:
+        `(|H|, |H|)` indices, and `(M, d, d)` matrices.
+    """
+    order, dim = matrices.shape[:2]
+    relative = (torch.linalg.inv(matrices)[:, None] @ matrices[None]).reshape(-1, dim, dim)
+    index = find(relative, matrices)
+    distinct = matrices
+    while bool((index < 0).any()):
+        missing = int((index < 0).nonzero()[0])
+        distinct = torch.cat([distinct, relative[missing][None]])
+        index = find(relative, distinct)
+    used, index = torch.unique(index, return_inverse=True)
+    return index.view(order, order), distinct[used]
+
+
+def require_distinct(matrices: Tensor) -> None:
+    """Raise a ValueError that names two elements that are the same."""
+    first = find(matrices, matrices)
+    repeated = (first != torch.arange(len(matrices))).nonzero()
+    if len(repeated):
+        second = int(repeated[0])
+        raise ValueError(f"elements {int(first[second])} and {second} are the same matrix")

@@ -1,0 +1,24 @@
+"""Generic layers: each works for any group, with ordinary tensors in and out."""
+
+from gcnn.layers.anti_aliased import AntiAliased
+from gcnn.layers.dropout import GroupDropout
+from gcnn.layers.group_convolution import GroupConv
+from gcnn.layers.group_pooling import GroupPool
+from gcnn.layers.lifting import LiftingConv
+from gcnn.layers.normalization import GroupBatchNorm, GroupInstanceNorm
+from gcnn.layers.spatial_pooling import SpatialAvgPool, SpatialBlurPool, SpatialMaxPool
+from gcnn.layers.upsampling import SpatialUpsample
+
+__all__ = [
+    "AntiAliased",
+    "GroupBatchNorm",
+    "GroupConv",
+    "GroupDropout",
+    "GroupInstanceNorm",
+    "GroupPool",
+    "LiftingConv",
+    "SpatialAvgPool",
+    "SpatialBlurPool",
+    "SpatialMaxPool",
+    "SpatialUpsample",
+]

@@ -1,0 +1,178 @@
+"""What lifting and group convolutions share: weights, the cached filters, and the convolution."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gcnn.filters import Basis
+from gcnn.groups import Group
+from gcnn.layers.filter_cache import FilterCache
+from gcnn.layers.sampling_grid import positive_integer, require_centred, resolve_padding
+
+_CONVOLUTIONS: dict[int, Callable[..., Tensor]] = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+_PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
+
+
+class Convolution(nn.Module):
+    """The base of `LiftingConv` and `GroupConv`; holds weights, never pixels.
+
+    The state is `weight` and `bias` alone. The sampled basis is rebuilt in full precision whenever
+    the layer changes its dtype or device, and filters expanded in eval mode are remembered until
+    the weights differ.
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+    _basis: Tensor
+    _relative: Tensor
+
+    def __init__(
+        self,
+        group: Group,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        padding: int | str = 0,
+        dilation: int = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        *,
+        basis: Basis | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        if not isinstance(group, Group):
+            raise TypeError(f"group must be a gcnn.groups.Group, got {type(group).__name__}")
+        if padding_mode not in _PADDING_MODES:
+            raise ValueError(f"padding_mode must be one of {_PADDING_MODES}, got {padding_mode!r}")
+        self.group = group
+        self.groups = positive_integer("groups", groups)
+        self.in_channels = positive_integer("in_channels", in_channels)
+        self.out_channels = positive_integer("out_channels", out_channels)
+        for name in ("in_channels", "out_channels"):
+            if getattr(self, name) % groups:
+                raise ValueError(f"{name} {getattr(self, name)} is not divisible by {groups=}")
+        self.kernel_size = positive_integer("kernel_size", kernel_size)
+        self.stride = positive_integer("stride", stride)
+        self.dilation = positive_integer("dilation", dilation)
+        self.padding = resolve_padding(padding, kernel_size, stride, dilation)
+        self.padding_mode = padding_mode
+        self.basis = basis or group.basis
+        self._sampled = self.basis.sample(group.matrices, kernel_size)
+        self.register_buffer("_basis", self._sampled, persistent=False)
+        self.register_buffer("_relative", group.relative, persistent=False)
+        shape = (out_channels, in_channels // groups, *self._weight_shape())
+        self.weight = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
+        if bias:
+            self.bias = nn.Parameter(torch.empty(out_channels, device=device, dtype=dtype))
+        else:
+            self.register_parameter("bias", None)
+        self._cache = FilterCache()
+        self._place_tables()
+        self.reset_parameters()
+
+    @abstractmethod
+    def _weight_shape(self) -> tuple[int, ...]:
+        """The shape of a weight between one input and one output field."""
+
+    @abstractmethod
+    def _expand(self, weight: Tensor) -> Tensor:
+        """Filters `(out · |H|, in [· |H|], *kernel)` from weights."""
+
+    def reset_parameters(self) -> None:
+        """Draw the weights so that features keep their variance through ReLUs; zero the bias.
+
+        He et al., "Delving deep into rectifiers", ICCV 2015: for white input, an output has the
+        variance `in · interacting elements · Σ_k ‖φ_k‖² · var(weight)` times the mean square of
+        the input, which a ReLU halves.
+        """
+        energy = float(self._sampled[:, 0].square().sum())
+        fan_in = self.weight.shape[1] * self._interacting() * energy
+        nn.init.normal_(self.weight, std=math.sqrt(2 / fan_in))
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+    def _interacting(self) -> int:
+        """How many input elements reach one output element."""
+        return 1
+
+    def filters(self) -> Tensor:
+        """The filters of the ordinary convolution this layer amounts to.
+
+        Returns:
+            `(out · |H|, in / groups [· |H|], *kernel)`, in the dtype and device of the weights.
+        """
+        return self._cache.get(self, self.weight, self._expanded)
+
+    def expanded_bias(self) -> Tensor | None:
+        """The bias of that convolution, `(out · |H|,)`: one number a field."""
+        return None if self.bias is None else self.bias.repeat_interleave(self.group.order)
+
+    def _expanded(self, weight: Tensor) -> Tensor:
+        # Under autocast the product with the basis would round the basis to half precision,
+        # and with it the equivariance.
+        with torch.autocast(weight.device.type, enabled=False):
+            return self._expand(weight.to(self._basis.dtype)).to(weight.dtype)
+
+    def _convolve(self, x: Tensor) -> Tensor:
+        """`(batch, channels, *space)` to `(batch, out · |H|, *space)`."""
+        size = x.shape[2:]
+        require_centred(size, self.kernel_size, self.stride, self.padding, self.dilation)
+        padding = self.padding
+        if self.padding_mode != "zeros" and padding:
+            x = F.pad(x, (padding,) * (2 * self.group.dim), mode=self.padding_mode)
+            padding = 0
+        convolution = _CONVOLUTIONS[self.group.dim]
+        return convolution(
+            x,
+            self.filters(),
+            self.expanded_bias(),
+            stride=self.stride,
+            padding=padding,
+            dilation=self.dilation,
+            groups=self.groups,
+        )
+
+    def _place_tables(self) -> None:
+        # Half precision is for features; filters are expanded in float32 at least.
+        dtype = torch.promote_types(self.weight.dtype, torch.float32)
+        self._basis = self._sampled.to(self.weight.device, dtype)
+        self._relative = self.group.relative.to(self.weight.device)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Convolution:
+        super()._apply(fn, recurse)
+        # From the float64 original, so that float32 and back loses nothing.
+        self._place_tables()
+        self._cache.clear()
+        return self
+
+    def train(self, mode: bool = True) -> Convolution:
+        self._cache.clear()
+        return super().train(mode)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_cache": FilterCache()}
+
+    def extra_repr(self) -> str:
+        text = (
+            f"{self.group}, {self.in_channels}, {self.out_channels}, "
+            f"kernel_size={self.kernel_size}, stride={self.stride}"
+        )
+        for name, default in (("padding", 0), ("dilation", 1), ("groups", 1)):
+            if getattr(self, name) != default:
+                text += f", {name}={getattr(self, name)}"
+        if self.bias is None:
+            text += ", bias=False"
+        if self.padding_mode != "zeros":
+            text += f", padding_mode={self.padding_mode!r}"
+        return f"{text}, basis={self.basis}"

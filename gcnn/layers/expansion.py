@@ -1,0 +1,42 @@
+"""From weights to filters: the two formulas on which every convolution here rests."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def lifting_filters(weight: Tensor, basis: Tensor) -> Tensor:
+    """`filter[o, h, i] = Σ_k weight[o, i, k] · basis[k, h]`.
+
+    Args:
+        weight: `(out, in, K)`.
+        basis: `(K, |H|, *kernel)`: function k moved by element h.
+
+    Returns:
+        `(out, |H|, in, *kernel)`.
+    """
+    order, kernel = basis.shape[1], basis.shape[2:]
+    filters = weight @ basis.flatten(1)
+    return filters.unflatten(-1, (order, *kernel)).transpose(1, 2)
+
+
+def group_filters(weight: Tensor, basis: Tensor, relative: Tensor) -> Tensor:
+    """`filter[o, h, i, h'] = Σ_k weight[o, i, m(h, h'), k] · basis[k, h]`.
+
+    Args:
+        weight: `(out, in, M, K)`, M relative elements.
+        basis: `(K, |H|, *kernel)`: function k moved by element h.
+        relative: `(|H|, |H|)`: m(h, h'), the index of `h⁻¹h'`.
+
+    Returns:
+        `(out, |H|, in, |H|, *kernel)`.
+    """
+    out_channels, in_channels, _, functions = weight.shape
+    order, kernel = basis.shape[1], basis.shape[2:]
+    steered = weight.movedim(2, 0).index_select(0, relative.flatten())
+    steered = steered.view(order, order, out_channels, in_channels, functions)
+    per_element = steered.permute(0, 2, 3, 1, 4).reshape(order, -1, functions)
+    filters = torch.bmm(per_element, basis.transpose(0, 1).flatten(2))
+    filters = filters.view(order, out_channels, in_channels, order, *kernel)
+    return filters.transpose(0, 1)

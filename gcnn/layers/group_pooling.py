@@ -1,0 +1,45 @@
+"""Pooling over the group: from a feature map back to an image."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from gcnn.groups import Group
+
+_MODES = ("max", "mean")
+
+
+class GroupPool(nn.Module):
+    """The maximum or the mean over the elements of the group, at every place.
+
+    Moving the input only permutes the elements, so the result is an ordinary image that moves
+    with the input.
+
+    Shapes:
+        `(batch, channels, |H|, *space)` to `(batch, channels, *space)`.
+
+    Args:
+        group: what moves.
+        mode: "max" or "mean".
+
+    Raises:
+        ValueError: unknown mode, or on the forward pass a tensor that is no feature map.
+    """
+
+    def __init__(self, group: Group, mode: str = "max") -> None:
+        super().__init__()
+        if mode not in _MODES:
+            raise ValueError(f"mode must be one of {_MODES}, got {mode!r}")
+        self.group = group
+        self.mode = mode
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.group.is_image(x):
+            raise ValueError(
+                f"GroupPool takes a feature map (batch, channels, {self.group.order}, "
+                f"*{self.group.dim} of space), got an image of shape {tuple(x.shape)}"
+            )
+        return x.amax(dim=2) if self.mode == "max" else x.mean(dim=2)
+
+    def extra_repr(self) -> str:
+        return f"{self.group}, {self.mode!r}"

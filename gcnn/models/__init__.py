@@ -1,0 +1,6 @@
+"""Networks composed of the layers."""
+
+from gcnn.models.polyp import POLYP_UNETS, polyp_unet
+from gcnn.models.unet import UNet
+
+__all__ = ["POLYP_UNETS", "UNet", "polyp_unet"]

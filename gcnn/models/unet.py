@@ -1,0 +1,146 @@
+"""The U-Net, for any group and for none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from gcnn.filters import Basis
+from gcnn.groups import Group
+from gcnn.models.building_blocks import CONVOLUTIONS, BuildingBlocks
+
+
+class UNet(nn.Module):
+    """A U-Net whose output moves with its input; with `group=None`, the ordinary one.
+
+    ```
+    image ─ [lift] ─ C₀ ─────────────────────── concat ─ C₀ ─ pool over the group ─ 1×1 ─ logits
+                      └ down ─ C₁ ──────── concat ─ C₁ ─ up ┘
+                                └ down ─ C₂ ─ up ┘
+    ```
+
+    Every C is two times convolution → norm → nonlinearity; with a group, a lifting unit comes
+    before. Ronneberger et al., "U-Net: convolutional networks for biomedical image
+    segmentation", MICCAI 2015.
+
+    Shapes:
+        `(batch, in_channels, *space)` to `(batch, out_channels, *space)`; every axis of space
+        must be a multiple of `size_multiple`.
+
+    Args:
+        in_channels: channels of the image.
+        out_channels: channels of the logits.
+        group: what moves, or None.
+        channels: fields at every level, from fine to coarse; on a group, a field has |H| channels.
+        dim: dimension of space, 2 unless the group says otherwise.
+        kernel_size: of all convolutions but the last.
+        pool: over the group, before the head: "max" or "mean".
+        norm: "batch", "instance" or "none".
+        activation: makes a pointwise nonlinearity.
+        anti_aliased: nonlinearities that make no frequency the grid cannot turn
+            (`layers.AntiAliased`): more accurate between the grid's own angles, and slower.
+        downsampling: "max", "average" or "blur" (anti-aliased).
+        dropout: the probability to drop a whole field after each convolution.
+        basis: of the filters, unless the group's own.
+
+    Raises:
+        ValueError: settings that do not fit together; on the forward pass, a size that is not a
+            multiple of `size_multiple`.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        group: Group | None = None,
+        channels: Sequence[int] = (16, 32, 64, 128, 256),
+        dim: int | None = None,
+        kernel_size: int = 3,
+        pool: str = "max",
+        norm: str = "batch",
+        activation: Callable[[], nn.Module] = nn.ReLU,
+        anti_aliased: bool = False,
+        downsampling: str = "max",
+        dropout: float = 0.0,
+        basis: Basis | None = None,
+    ) -> None:
+        super().__init__()
+        if not channels or any(c < 1 for c in channels):
+            raise ValueError(f"channels must be positive, one for each level, got {channels!r}")
+        self.group = group
+        self.dim = _dimension(dim, group)
+        blocks = BuildingBlocks(
+            group, self.dim, kernel_size, norm, activation, anti_aliased, downsampling, dropout,
+            basis,
+        )  # fmt: skip
+        first = channels[0]
+        self.lift = None
+        if group is not None:
+            self.lift = blocks.unit(blocks.lifting(in_channels, first), first)
+        self.encoder = nn.ModuleList()
+        previous = in_channels if group is None else first
+        for width in channels:
+            self.encoder.append(_double(blocks, previous, width))
+            previous = width
+        self.decoder = nn.ModuleList()
+        for width in reversed(channels[:-1]):
+            self.decoder.append(_double(blocks, previous + width, width))
+            previous = width
+        self.down = blocks.downsample()
+        self.up = blocks.upsample()
+        self.project = blocks.projection(pool)
+        self.head = CONVOLUTIONS[self.dim](first, out_channels, 1)
+
+    @property
+    def size_multiple(self) -> int:
+        """Every axis of the input must be a multiple of this: 2 to the number of poolings."""
+        return int(2 ** len(self.decoder))
+
+    def forward(self, image: Tensor) -> Tensor:
+        self._require_size(image)
+        x = image if self.lift is None else self.lift(image)
+        skips = []
+        for level, double in enumerate(self.encoder):
+            x = double(x if level == 0 else self.down(x))
+            skips.append(x)
+        skips.pop()
+        for double in self.decoder:
+            x = double(torch.cat([skips.pop(), self.up(x)], dim=1))
+        logits: Tensor = self.head(self.project(x))
+        return logits
+
+    def _require_size(self, image: Tensor) -> None:
+        if image.ndim != self.dim + 2:
+            raise ValueError(
+                f"expected an image (batch, channels, *{self.dim} of space), got shape "
+                f"{tuple(image.shape)}"
+            )
+        multiple = self.size_multiple
+        for size in image.shape[2:]:
+            if size % multiple or size == 0:
+                below = size - size % multiple
+                nearest = f"{below} or {below + multiple}" if below else f"{multiple}"
+                raise ValueError(
+                    f"input of size {tuple(image.shape[2:])}: every axis must be a multiple of "
+                    f"{multiple} ({len(self.decoder)} poolings by 2), such as {nearest}"
+                )
+
+
+def _double(blocks: BuildingBlocks, in_channels: int, out_channels: int) -> nn.Sequential:
+    return nn.Sequential(
+        blocks.unit(blocks.convolution(in_channels, out_channels), out_channels),
+        blocks.unit(blocks.convolution(out_channels, out_channels), out_channels),
+    )
+
+
+def _dimension(dim: int | None, group: Group | None) -> int:
+    if group is None:
+        dim = 2 if dim is None else dim
+        if dim not in CONVOLUTIONS:
+            raise ValueError(f"dim must be one of {tuple(CONVOLUTIONS)}, got {dim!r}")
+        return dim
+    if dim not in (None, group.dim):
+        raise ValueError(f"{group} moves {group.dim}D space, got dim={dim}")
+    return group.dim
