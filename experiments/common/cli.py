@@ -8,11 +8,10 @@ import sys
 import warnings
 from argparse import ArgumentError
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
-from itertools import pairwise
+from dataclasses import dataclass
+from itertools import pairwise, takewhile
 from typing import Any, get_args, get_origin, get_type_hints
 
-from docstring_parser import parse_from_object
 from jsonargparse import ArgumentParser, set_parsing_settings
 
 from experiments.common.errors import UserError
@@ -30,13 +29,11 @@ class Command:
         name: as typed.
         options: its options; their docstrings are its help.
         run: does it; what it returns is not used.
-        positional: the option that is typed without its name, if any.
     """
 
     name: str
     options: type[Options]
     run: Callable[[Any], Any]
-    positional: str | None = None
 
     @property
     def summary(self) -> str:
@@ -56,7 +53,7 @@ def run_command_line(
     chosen = {command.name: command for command in commands}
     parser = _parser(program, description, commands)
     try:
-        namespace = parser.parse_args(_join_lists(list(arguments), commands))
+        namespace = parser.parse_args(_complete(list(arguments), commands))
         command = chosen[namespace.subcommand]
         values = dict(namespace[command.name].as_dict())
         values.pop("config")
@@ -122,56 +119,36 @@ def _parser(program: str, description: str, commands: Sequence[Command]) -> Argu
         subparser.add_argument(
             "--config", action="config", help="YAML file with options; those typed after it win"
         )
-        if command.positional is not None:
-            _add_positional(subparser, command.options, command.positional)
-        subparser.add_class_arguments(command.options, skip={command.positional or ""})
+        subparser.add_class_arguments(command.options)
         subcommands.add_subcommand(command.name, subparser, help=command.summary)
     return parser
 
 
-def _add_positional(parser: ArgumentParser, options: type[Options], name: str) -> None:
-    kind = get_type_hints(options)[name]
-    several = get_origin(kind) is list
-    parser.add_argument(
-        name,
-        type=get_args(kind)[0] if several else kind,
-        nargs="+" if several else None,
-        help=next(p.description for p in parse_from_object(options).params if p.arg_name == name),
-    )
+def _complete(words: list[str], commands: Sequence[Command]) -> list[str]:
+    """Lets lists and switches be typed the usual way.
 
-
-def _join_lists(arguments: list[str], commands: Sequence[Command]) -> list[str]:
-    """Lets a list be typed the usual way: `--channels 8 16` becomes `--channels "[8, 16]"`."""
-    options = next((c.options for c in commands if arguments[:1] == [c.name]), None)
+    `--channels 8 16` becomes `--channels "[8, 16]"`, and `--lit` becomes `--lit true`.
+    """
+    options = next((c.options for c in commands if words[:1] == [c.name]), None)
     if options is None:
-        return arguments
-    lists = {f"--{name}" for name in _list_fields(options)}
-    joined: list[str] = []
-    position = 0
-    while position < len(arguments):
-        word = arguments[position]
-        position += 1
-        joined.append(word)
-        if word not in lists:
-            continue
-        values = []
-        while position < len(arguments) and not arguments[position].startswith("-"):
-            values.append(arguments[position])
-            position += 1
-        if len(values) == 1 and (values[0].startswith("[") or values[0] == "null"):
-            joined.append(values[0])
-        elif values:
-            joined.append(f"[{', '.join(values)}]")
-    return joined
+        return words
+    kinds = {f"--{name}": kind for name, kind in get_type_hints(options).items()}
+    completed: list[str] = []
+    while words:
+        word, *words = words
+        values = list(takewhile(lambda value: not value.startswith("-"), words))
+        kind = kinds.get(word)
+        completed.append(word)
+        if kind is bool and not values:
+            completed.append("true")
+        elif _is_list(kind) and values and values != ["null"] and not values[0].startswith("["):
+            completed.append(f"[{', '.join(values)}]")
+            words = words[len(values) :]
+    return completed
 
 
-def _list_fields(options: type[Options]) -> list[str]:
-    hints = get_type_hints(options)
-    return [
-        field.name
-        for field in fields(options)
-        if any(get_origin(k) is list for k in (hints[field.name], *get_args(hints[field.name])))
-    ]
+def _is_list(kind: Any) -> bool:
+    return any(get_origin(member) is list for member in (kind, *get_args(kind)))
 
 
 def _source(arguments: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, EarlyStopping, RichProgressBar, Timer
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from experiments.common.checkpoints import AtomicCheckpointIO, LastAndBest, read_checkpoint
 from experiments.common.errors import UserError
@@ -22,6 +23,12 @@ from experiments.common.runs import RunFolder
 from experiments.common.task import SegmentationTask
 
 MONITOR = "validation/dice"
+
+
+@rank_zero_only
+def announce(text: str) -> None:
+    """Prints a line, once, however many processes train."""
+    print(text, flush=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,8 +139,8 @@ def fit(
     except (ValueError, RuntimeError, TypeError) as error:  # MisconfigurationException is one too
         raise UserError(f"cannot train on this hardware: {error}") from None
     start = resumable_checkpoint(folder)
-    if start is not None and trainer.is_global_zero:
-        print(f"continuing {folder.path} after the last completed epoch")
+    if start is not None:
+        announce(f"continuing {folder.path} after the last completed epoch")
     _fit_or_interrupt(trainer, task, data, None if start is None else str(start))
     result = {
         "epochs": len(history.rows),
@@ -162,7 +169,7 @@ def resumable_checkpoint(folder: RunFolder) -> Any:
             problems.append(str(error))
             continue
         if problems:
-            print(f"{problems[0]}; continuing from {path.name} instead", file=sys.stderr)
+            announce(f"{problems[0]}; continuing from {path.name} instead")
         return path
     if problems:
         raise UserError(f"{'; '.join(problems)}; delete {folder.path} to start again")
@@ -249,10 +256,7 @@ class PrintedProgress(Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Prints the metrics of the epoch."""
-        if trainer.is_global_zero:
-            metrics = "  ".join(
-                f"{name} {float(value):.4f}"
-                for name, value in sorted(trainer.callback_metrics.items())
-            )
-            epoch = trainer.current_epoch + 1
-            print(f"epoch {epoch}/{trainer.max_epochs}  {metrics}", flush=True)
+        metrics = "  ".join(
+            f"{name} {float(value):.4f}" for name, value in sorted(trainer.callback_metrics.items())
+        )
+        announce(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {metrics}")

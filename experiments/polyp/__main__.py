@@ -9,6 +9,7 @@ from experiments.common.cli import Command, run_command_line
 from experiments.common.options import Options, check_at_least
 from experiments.polyp.evaluate import EvaluationOptions, evaluate_run
 from experiments.polyp.generated import write_generated
+from experiments.polyp.predict import predict_folder
 from experiments.polyp.report import write_report
 from experiments.polyp.study import StudyOptions, study
 from experiments.polyp.train import TrainOptions, train
@@ -36,6 +37,22 @@ class ReportOptions(Options):
     """run folders; runs that differ in the seed alone are shown as one network"""
     out: Path
     """folder for report.html and report.json"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictOptions(Options):
+    """Write masks and overlays for a folder of images, at the size of the images."""
+
+    checkpoint: Path
+    """run folder, or a checkpoint file"""
+    images: Path
+    """folder of images of any size"""
+    out: Path
+    """folder for the masks and overlays"""
+    overwrite: bool = False
+    """replace the files of an earlier prediction"""
+    device: str = "auto"
+    """cpu, cuda, cuda:1, ... or auto: the best there is"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +90,14 @@ def report(options: ReportOptions) -> None:
     print(f"report: {write_report(options.runs, options.out)}")
 
 
+def predict(options: PredictOptions) -> None:
+    """Predicts the masks and says where they are."""
+    masks = predict_folder(
+        options.checkpoint, options.images, options.out, options.overwrite, options.device
+    )
+    print(f"{options.out}: {len(masks)} masks")
+
+
 def generate(options: GenerateOptions) -> None:
     """Writes generated data and says where it is."""
     write_generated(options.out, options.count, options.size, options.seed, options.lit)
@@ -82,8 +107,9 @@ def generate(options: GenerateOptions) -> None:
 COMMANDS = (
     Command("study", StudyOptions, study),
     Command("train", TrainOptions, train),
-    Command("evaluate", EvaluateOptions, evaluate, positional="run"),
-    Command("report", ReportOptions, report, positional="runs"),
+    Command("evaluate", EvaluateOptions, evaluate),
+    Command("report", ReportOptions, report),
+    Command("predict", PredictOptions, predict),
     Command("generate", GenerateOptions, generate),
 )
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from experiments.common.errors import UserError
 from experiments.common.files import read_json
 from experiments.common.options import Options, check_at_least
+from experiments.common.training import announce
 from experiments.polyp.comparison import compare, load_runs
 from experiments.polyp.evaluate import EvaluationOptions, evaluate_run
 from experiments.polyp.networks import check_network
@@ -90,7 +91,7 @@ def study(options: StudyOptions) -> None:
     trainings = options.trainings()
     evaluation = options.part(EvaluationOptions)
     for number, training in enumerate(trainings, start=1):
-        print(f"[{number}/{len(trainings)}] {training.network}, seed {training.seed}", flush=True)
+        announce(f"[{number}/{len(trainings)}] {training.network}, seed {training.seed}")
         train(training)
         _evaluate(training.out, evaluation)
     _report(options, [training.out for training in trainings])

@@ -12,7 +12,7 @@ from experiments.common.files import read_json, write_json
 from experiments.common.options import Options, check_at_least
 from experiments.common.runs import RunFolder
 from experiments.common.task import SegmentationTask
-from experiments.common.training import fit
+from experiments.common.training import announce, fit
 from experiments.polyp.datamodule import PolypData
 from experiments.polyp.networks import build_network, check_network, network_arguments, parameters
 from experiments.polyp.options import FREE, CommonOptions, open_data
@@ -60,7 +60,7 @@ def train(options: TrainOptions) -> dict[str, Any]:
     if folder.finished:
         folder.prepare(config, FREE)
         result = folder.result()
-        print(f"{folder.path}: already trained ({result['epochs']} epochs)")
+        announce(f"{folder.path}: already trained ({result['epochs']} epochs)")
         return result
     data = open_data(config)
     folder.prepare(config, FREE)
@@ -69,18 +69,17 @@ def train(options: TrainOptions) -> dict[str, Any]:
     arguments = network_arguments(config)
     network = build_network(**arguments)
     split = data.split
-    print(
+    announce(
         f"training {options.network} ({parameters(network):,} parameters) on {options.dataset}, "
         f"{options.size} px: {len(split.train)} training, {len(split.validation)} validation, "
-        f"{len(split.test)} test images -> {folder.path}",
-        flush=True,
+        f"{len(split.test)} test images -> {folder.path}"
     )
     task = SegmentationTask(
         network, options.learning_rate, options.weight_decay, options.max_epochs
     )
     record = make_record("polyp", arguments, config)
     result = fit(task, data, folder, record, options.seed, options, options)
-    print(
+    announce(
         f"{folder.path}: validation Dice {result['best_dice']:.3f} in epoch "
         f"{result['best_epoch'] + 1} of {result['epochs']}, {result['seconds']:.0f} s"
     )

@@ -40,7 +40,7 @@ class EatOptions(Options):
 
     loaves: list[Path]
     """which ones"""
-    butter: bool = True
+    butter: bool = False
     """spread it"""
 
 
@@ -57,7 +57,7 @@ def cli():
 
         commands = [
             Command("bake", BakeOptions, command),
-            Command("eat", EatOptions, command, positional="loaves"),
+            Command("eat", EatOptions, command),
         ]
         with warnings.catch_warnings():
             status = run_command_line("baker", "All about bread.", commands, words)
@@ -91,11 +91,14 @@ def test_a_list_of_one_and_none_are_understood(cli):
     assert cli("bake", "--weights", "null")[1].weights is None
 
 
-def test_positional_words_become_the_positional_option(cli):
-    assert cli("eat", "a", "b", "--butter", "false") == (
-        0,
-        EatOptions(loaves=[Path("a"), Path("b")], butter=False),
-    )
+@pytest.mark.parametrize(
+    ("words", "butter"),
+    [(["--butter"], True), (["--butter", "true"], True), (["--butter=false"], False), ([], False)],
+)
+def test_a_switch_needs_no_value(words, butter, cli):
+    expected = EatOptions(loaves=[Path("a"), Path("b")], butter=butter)
+    assert cli("eat", *words, "--loaves", "a", "b") == (0, expected)
+    assert cli("eat", "--loaves", "a", "b", *words) == (0, expected)
 
 
 def test_a_yaml_file_gives_options_and_words_after_it_win(cli, tmp_path):

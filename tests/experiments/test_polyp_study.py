@@ -1,6 +1,7 @@
 import json
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -220,6 +221,20 @@ def test_the_generated_data_can_be_written_and_trained_on(tmp_path):
     assert main(["generate", "--out", str(data), "--count", "24", "--size", "32"]) == 0
     read_back = ["--dataset", "kvasir", "--root", str(data), "--max_epochs", "1"]
     assert main([*TRAIN, *read_back, "--out", str(tmp_path / "run")]) == 0
+
+
+def test_the_parts_of_the_study_can_be_typed_one_by_one(trained, tmp_path, capsys):
+    run, images, masks, page = (str(tmp_path / n) for n in ("run", "images", "masks", "page"))
+    shutil.copytree(trained, run)
+    assert main(["evaluate", "--run", run, "--angle_step", "90"]) == 0
+    assert main(["report", "--runs", run, "--out", page]) == 0
+    assert main(["generate", "--out", images, "--count", "2", "--size", "40"]) == 0
+    predict = ["predict", "--checkpoint", run, "--images", f"{images}/images", "--out", masks]
+    assert main(predict) == 0
+    assert main(predict) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert main([*predict, "--overwrite"]) == 0
+    assert len(list(Path(masks).glob("*_mask.png"))) == 2
 
 
 def test_a_changed_data_set_is_noticed_when_a_run_is_continued(tmp_path, capsys):

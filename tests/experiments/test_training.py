@@ -129,7 +129,7 @@ def test_a_broken_last_checkpoint_falls_back_to_the_best(tmp_path, capsys):
     folder = RunFolder(tmp_path / "run")
     folder.last.write_bytes(folder.last.read_bytes()[:500])
     _, weights = run(folder.path)
-    assert "last.ckpt: broken" in (message := capsys.readouterr().err)
+    assert "last.ckpt: broken" in (message := capsys.readouterr().out)
     assert "continuing from best.ckpt" in message
     assert equal(weights, run(tmp_path / "straight")[1])
 
