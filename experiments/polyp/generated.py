@@ -1,6 +1,6 @@
 """Polyps made up on the spot: textured bumps on textured mucosa, with their masks.
 
-The embedded default data set: nothing to download, the same on every machine, and without a
+The embedded default data set: nothing to download, the same for everybody up to rounding, without a
 preferred direction. Light, folds, outlines, textures and places are drawn uniformly over all
 directions, so that an image and its rotations are equally likely and a network has nothing to gain
 from knowing which way is up. `lit` gives that up on purpose: light from the top, polyps lying,
@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from experiments.common.errors import UserError
 from experiments.common.files import new_folder
 from experiments.polyp.images import Pixels
 from experiments.polyp.texture import Field, plane_waves
@@ -79,7 +80,7 @@ def generate(index: int, *, size: int, seed: int = 0, lit: bool = False) -> tupl
     axis = ((np.arange(size) + 0.5) * (2.0 / size) - 1.0).astype(np.float32)
     scene = _model(rng, directions, *np.meshgrid(axis, -axis))
     image = _paint(rng, directions, scene)
-    noisy = image + rng.normal(0.0, 0.012, image.shape)
+    noisy = image + rng.normal(0.0, 0.01, image.shape)
     return (
         (255 * np.clip(noisy, 0.0, 1.0)).astype(np.uint8),
         (scene.inside >= 0.5).astype(np.uint8)[None],
@@ -98,8 +99,12 @@ def write_generated(folder: Path, count: int, size: int, seed: int = 0, lit: boo
     exactly the samples of `generate`.
 
     Raises:
-        UserError: when the folder holds anything already or cannot be written.
+        UserError: when the folder holds anything already or cannot be written, or `count` or `size`
+            is not at least 1.
     """
+    for option, value in (("count", count), ("size", size)):
+        if value < 1:
+            raise UserError(f"{option} is {value}: it should be at least 1")
     with new_folder(folder) as temporary:
         for name in ("images", "masks"):
             (temporary / name).mkdir()
@@ -124,22 +129,22 @@ def _model(rng: np.random.Generator, directions: Directions, x: Field, y: Field)
     relief = 0.04 * plane_waves(rng, size, wavelength=0.9)
     for _ in range(rng.integers(0, 3)):
         relief += _fold(rng, directions.fold, x, y)
-    for _ in range(rng.integers(0, 3)):
+    for _ in range(rng.integers(0, 4)):
         relief += _swelling(rng, x, y)
     inside = np.zeros_like(x)
     for _ in range(1 + (rng.uniform() < 0.25)):
         depth, radius = _blob(rng, directions.polyp, x, y)
         inside = np.maximum(inside, _covered(depth, radius, size))
-        height = radius * rng.uniform(0.35, 0.7)
-        dome = np.sqrt(np.clip(1.0 - depth**2, 0.0, None)) ** rng.uniform(0.7, 1.3)
+        height = radius * rng.uniform(0.25, 0.6)
+        dome = np.clip(1.0 - depth**2, 0.0, None) ** rng.uniform(0.5, 0.9)
         relief += height * dome.astype(np.float32)
     return Scene(x, y, inside, relief)
 
 
 def _blob(rng: np.random.Generator, axis: float, x: Field, y: Field) -> tuple[Field, float]:
     """A star-shaped region: where the first result is below 1, and its mean radius."""
-    radius = float(np.exp(rng.uniform(np.log(0.17), np.log(0.42))))
-    aspect = rng.uniform(1.0, 1.7)
+    radius = float(np.exp(rng.uniform(np.log(0.2), np.log(0.45))))
+    aspect = rng.uniform(1.1, 1.9)
     u, v = _turned(*_from_centre(rng, x, y, reach=0.6), axis)
     u, v = u / (radius * np.sqrt(aspect)), v / (radius / np.sqrt(aspect))
     angle = np.arctan2(v, u)
@@ -157,7 +162,7 @@ def _covered(depth: Field, radius: float, size: int) -> Field:
 
 
 def _fold(rng: np.random.Generator, axis: float, x: Field, y: Field) -> Field:
-    """A ridge along an arc of a wide circle."""
+    """A ridge along a parabola."""
     u, v = _turned(*_from_centre(rng, x, y, reach=0.9), axis)
     bend = rng.uniform(-0.5, 0.5)
     distance = v - bend * u**2
@@ -169,21 +174,22 @@ def _swelling(rng: np.random.Generator, x: Field, y: Field) -> Field:
     """A bump without an outline."""
     u, v = _from_centre(rng, x, y, reach=0.9)
     radius = rng.uniform(0.15, 0.35)
-    return (rng.uniform(0.3, 0.6) * radius * np.exp(-(u**2 + v**2) / radius**2)).astype(np.float32)
+    return (rng.uniform(0.2, 0.6) * radius * np.exp(-(u**2 + v**2) / radius**2)).astype(np.float32)
 
 
 def _paint(rng: np.random.Generator, directions: Directions, scene: Scene) -> Field:
     """The picture of a scene, of shape (3, size, size), about 0 to 1."""
     size = len(scene.x)
-    grain = plane_waves(rng, size, wavelength=0.16)
-    pits = plane_waves(rng, size, wavelength=0.10)
+    grain = plane_waves(rng, size, wavelength=0.3)
+    pits = plane_waves(rng, size, wavelength=0.22)
     patches = plane_waves(rng, size, wavelength=0.7)
-    ripples = plane_waves(rng, size, wavelength=0.3, spread=0.4)
+    ripples = plane_waves(rng, size, wavelength=0.35)
     mucosa = np.array([0.76, 0.41, 0.34]) + rng.normal(0.0, [0.05, 0.04, 0.04])
-    tint = rng.normal(0.0, 0.04) + rng.normal(0.0, 0.03, 3)
     inside, outside = scene.inside, 1.0 - scene.inside
-    albedo = 1.0 + 0.05 * patches + 0.05 * grain * outside + rng.uniform(0.03, 0.1) * pits * inside
-    colour = mucosa[:, None, None] * (albedo + tint[:, None, None] * inside)
+    albedo = 1.0 + 0.05 * patches + 0.05 * grain * outside + rng.uniform(0.03, 0.09) * pits * inside
+    colour = mucosa[:, None, None] * (albedo + _tint(rng) * inside)
+    for _ in range(rng.integers(0, 3)):
+        colour *= 1.0 + _tint(rng) * _blush(rng, scene.x, scene.y)
     colour *= 1.0 - _vessels(rng, size) * outside * np.array([0.12, 0.35, 0.3])[:, None, None]
 
     tilt = np.deg2rad(rng.uniform(15.0, 45.0))
@@ -199,14 +205,27 @@ def _paint(rng: np.random.Generator, directions: Directions, scene: Scene) -> Fi
     glare = _glare(scene.relief + 0.006 * ripples, light)
     for _ in range(rng.integers(0, 4)):
         glare = np.maximum(glare, _bubble(rng, scene.x, scene.y))
-    return (shaded * (1.0 - glare) + 0.95 * glare).astype(np.float32)
+    image: Field = shaded * (1.0 - glare) + 0.95 * glare
+    return image
+
+
+def _tint(rng: np.random.Generator) -> Field:
+    """A slight change of colour, of shape (3, 1, 1)."""
+    return (rng.normal(0.0, 0.04) + rng.normal(0.0, 0.02, 3))[:, None, None]
+
+
+def _blush(rng: np.random.Generator, x: Field, y: Field) -> Field:
+    """A flat patch of another colour with a blurred outline, 0 to 1."""
+    depth, _ = _blob(rng, rng.uniform(0.0, 2 * np.pi), x, y)
+    strength: Field = 1.0 / (1.0 + np.exp(8.0 * (depth - 1.0)))
+    return strength
 
 
 def _vessels(rng: np.random.Generator, size: int) -> Field:
     """Thin lines where a random field crosses zero, present in patches, 0 to 1."""
-    lines = np.exp(-((plane_waves(rng, size, wavelength=0.6, spread=0.5) / 0.14) ** 2))
+    lines: Field = np.exp(-((plane_waves(rng, size, wavelength=0.6, spread=0.5) / 0.14) ** 2))
     present = np.clip(plane_waves(rng, size, wavelength=1.0), 0.0, 1.0)
-    return (lines * present).astype(np.float32)
+    return lines * present
 
 
 def _normals(relief: Field) -> Field:
@@ -228,7 +247,7 @@ def _glare(relief: Field, light: NDArray[np.float64]) -> Field:
     halfway = light + np.array([0.0, 0.0, 1.0])
     halfway /= np.linalg.norm(halfway)
     facing: Field = np.clip(np.tensordot(halfway, _normals(relief), 1), 0.0, 1.0)
-    glare: Field = 0.9 * facing**400
+    glare: Field = 0.9 * facing**500
     return glare
 
 
