@@ -125,8 +125,8 @@ def load_runs(folders: Sequence[Path | str]) -> list[EvaluatedRun]:
     for run in runs[1:]:
         for what, here, there in _differences(first, run):
             raise UserError(
-                f"{run.path} cannot be compared with {first.path}: {what} is {there!r} there and "
-                f"{here!r} here; report them apart"
+                f"{run.path} cannot be compared with {first.path}: {what} is {there!r}, not "
+                f"{here!r}; report them apart"
             )
     return runs
 

@@ -15,6 +15,7 @@ import csv
 import io
 import math
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -127,7 +128,6 @@ def evaluate_run(
         write_atomically(out / file, content)
     write_json(out / "rotation.json", study.to_dict() | {"of": evaluation["finished_at"]})
     write_json(out / "evaluation.json", evaluation)
-    return evaluation
     for stale in set((out / "pictures").glob("*.png")) - {out / file for file in drawn}:
         stale.unlink()
     return evaluation
@@ -161,7 +161,7 @@ def _turn_all(
     title: str,
 ) -> RotationStudy:
     count = options.rotation_images or len(images)
-    with Progress(transient=True) as progress:
+    with Progress(transient=True, disable=not sys.stdout.isatty()) as progress:
         bar = progress.add_task(f"turning the test images ({title})", total=360)
         return rotation_study(
             network,

@@ -52,7 +52,7 @@ def predict_folder(
     network.to(where)
     written: list[Path] = []
     failed: list[Path] = []
-    for file in track(files, "predicting", transient=True):
+    for file in track(files, "predicting", transient=True, disable=not sys.stdout.isatty()):
         try:
             pixels = read_image(file)
         except UserError as error:
