@@ -10,7 +10,8 @@ __all__ = ["choose_device"]
 def choose_device(name: str) -> torch.device:
     """The device called `name` ("cpu", "cuda", "cuda:1", ...); "auto" is a GPU if there is one.
 
-    **Raises:** `UserError` when there is no such device on this machine.
+    Raises:
+        UserError: there is no such device on this machine.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")

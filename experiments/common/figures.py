@@ -122,9 +122,16 @@ def curve_plot(
 def box_plots(groups: Mapping[str, Summary], values: Mapping[str, ArrayLike], label: str) -> Figure:
     """A box of each group beside its single cases; those below the lower fence ringed and counted.
 
-    **Arguments:** `groups`, the summaries by name; `values`, the cases of the same names; `label`
-    of the value axis. The box spans the quartiles, the line is the median, the diamond the mean and
-    the whiskers end at the last cases within 1.5 box lengths.
+    The box spans the quartiles, the line is the median, the diamond the mean, and the whiskers end
+    at the last cases within 1.5 box lengths.
+
+    Args:
+        groups: the summaries, by the names under the boxes.
+        values: the cases of each group.
+        label: of the value axis.
+
+    Raises:
+        ValueError: there are no groups, or the two have other names.
     """
     if not groups or set(groups) != set(values):
         raise ValueError(f"boxes for {sorted(groups)}, values for {sorted(values)}; need the same")

@@ -26,10 +26,15 @@ __all__ = ["Summary", "dice", "iou", "probabilities", "summarise"]
 def probabilities(network: nn.Module, images: Tensor, batch_size: int = 16) -> Tensor:
     """Foreground probabilities of a network with one output channel, in eval mode.
 
-    **Arguments:** `images` of shape (B, C, *space); `batch_size`, how many go through at a time.
+    The network is left in the mode, train or eval, in which it came.
 
-    **Returns:** a tensor of shape (B, 1, *space) on the device of the images. The network is left
-    in the mode, train or eval, in which it came.
+    Args:
+        network: from images to logits.
+        images: (B, C, *space).
+        batch_size: how many images go through at a time.
+
+    Returns:
+        (B, 1, *space), on the device of the images.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}; it must be at least 1")

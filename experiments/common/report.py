@@ -54,10 +54,15 @@ def render_page(
 ) -> str:
     """The page as HTML; with more than three sections it has a table of contents.
 
-    **Arguments:** `lead`, the line below the title; `summary`, the blocks above the sections: what
-    a reader in a hurry takes away; `footer`, the last line.
+    Args:
+        title: of the page.
+        lead: the line below the title.
+        summary: the blocks above the sections: what a reader in a hurry takes away.
+        sections: in their order.
+        footer: the last line.
 
-    **Raises:** `ValueError` for two sections of the same title.
+    Raises:
+        ValueError: two sections have the same title.
     """
     anchors = [section.anchor for section in sections]
     for section in sections:

@@ -26,7 +26,7 @@ def tinted(
     width: int = 1,
 ) -> NDArray[np.floating]:
     """An image (H, W, 3) in [0, 1] under a mask (H, W): a tint, and an outline `width` wide."""
-    result = image.copy()
+    result: NDArray[np.floating] = image.copy()
     result[mask] = 0.65 * result[mask] + 0.35 * np.asarray(colour)
     result[outline(mask, width)] = colour
     return result
@@ -48,9 +48,14 @@ def difference(
 def picture(network: nn.Module, image: Tensor, truth: Tensor, corners: str) -> bytes:
     """A row of panels as PNG: image, truth, prediction, and for each angle the mask and its change.
 
-    **Arguments:** `image` (C, S, S) in [0, 1], `truth` (1, S, S) of 0 and 1; `corners` as in
-    `experiments.polyp.rotation`. The change is that between the mask of the upright image and the
-    mask of the turned image turned back, both seen with the same corners.
+    The change is that between the mask of the upright image and the mask of the turned image turned
+    back, both seen with the same corners.
+
+    Args:
+        network: from images to logits.
+        image: (C, S, S) in [0, 1].
+        truth: (1, S, S) of 0 and 1.
+        corners: as in `experiments.polyp.rotation`.
     """
     pixels = image.movedim(0, -1).double().cpu().numpy()
     disc = inscribed_disc(image.shape[-1]).numpy()

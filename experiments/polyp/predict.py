@@ -35,14 +35,19 @@ def predict_folder(
 ) -> list[Path]:
     """Writes `<name>_mask.png` (0 and 255) and `<name>_overlay.png` for every image of a folder.
 
-    **Arguments:** `checkpoint`, a run folder or a checkpoint file; `images`, a folder with images
-    of any size; `out`, where to write, made if it is not there; `overwrite`, replace files of an
-    earlier prediction.
+    Args:
+        checkpoint: a run folder or a checkpoint file.
+        images: a folder with images of any size.
+        out: where to write; made if it is not there.
+        overwrite: replace files of an earlier prediction.
+        device: cpu, cuda, ... or auto.
 
-    **Returns:** the masks written.
+    Returns:
+        The masks written.
 
-    **Raises:** `UserError` when there is nothing to do, a file would be overwritten, or, after all
-    others are done, when some image could not be read; each is named on stderr as it comes.
+    Raises:
+        UserError: there is nothing to do, a file would be overwritten or, after all others are
+            done, some image could not be read; each is named on stderr as it comes.
     """
     images, out = Path(images), Path(out)
     files = _find(images)

@@ -24,12 +24,17 @@ def write_report(
 ) -> Path:
     """Writes `out/report.html`, which needs no other file, and `out/report.json`.
 
-    **Arguments:** `run_dirs`, evaluated runs on the same data; runs that differ in the seed alone
-    are shown as one network; `command`, what to type to repeat all of it, if it was one command.
+    Args:
+        run_dirs: evaluated runs on the same data; those that differ in the seed alone are shown as
+            one network.
+        out: the folder.
+        command: what to type to repeat all of it, if it was one command.
 
-    **Returns:** the path of the page.
+    Returns:
+        The path of the page.
 
-    **Raises:** `UserError` for a run without a complete evaluation, or runs that do not compare.
+    Raises:
+        UserError: a run has no complete evaluation, or the runs do not compare.
     """
     runs = load_runs(run_dirs)
     networks = compare(runs)

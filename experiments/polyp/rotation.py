@@ -160,11 +160,18 @@ def rotation_study(
 ) -> RotationStudy:
     """Turn every image through the full circle and compare the masks; see the module's page.
 
-    **Arguments:** `network`, from (B, C, S, S) to logits (B, 1, S, S); `images` (N, C, S, S) in
-    [0, 1]; `truths` (N, 1, S, S) of 0 and 1; `names` of the N images; `step` in degrees, a divisor
-    of 90; `corners`, one of `CORNERS`; `progress`, called with each angle when it is done.
+    Args:
+        network: from (B, C, S, S) to logits (B, 1, S, S).
+        images: (N, C, S, S) in [0, 1].
+        truths: (N, 1, S, S) of 0 and 1.
+        names: of the N images.
+        step: between the angles, in degrees; divides 90.
+        corners: one of `CORNERS`.
+        batch_size: images that go through the network at a time.
+        progress: called with each angle when it is done.
 
-    **Raises:** `ValueError` for other shapes, names that do not match, another step or corners.
+    Raises:
+        ValueError: other shapes, names that do not match, another step or corners.
     """
     _check(images, truths, names)
     angles = angles_of(step)
