@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -32,6 +33,14 @@ from experiments.polyp.splits import PARTS, Part, Split, SplitKind, split_sample
 
 DatasetName: TypeAlias = Literal["generated", "kvasir", "clinicdb"]
 DATASETS: tuple[DatasetName, ...] = get_args(DatasetName)
+
+PARTS_OF_STAGE: Mapping[str, tuple[Part, ...]] = {
+    "fit": ("train", "validation"),
+    "validate": ("validation",),
+    "test": ("test",),
+    "predict": (),
+}
+"""Which parts the stages of Lightning use."""
 
 Loader: TypeAlias = Callable[[], tuple[Pixels, Pixels]]
 
@@ -165,6 +174,11 @@ class PolypData(pl.LightningDataModule):
             self._parts[part] = self._read(part)
         return self._parts[part]
 
+    def setup(self, stage: str) -> None:
+        """Read the images of a stage of Lightning before its progress bar takes the screen."""
+        for part in PARTS_OF_STAGE[stage]:
+            self.dataset_for(part)
+
     def train_dataloader(self) -> DataLoader[Item]:
         """Batches of the training samples, shuffled and augmented anew in every epoch."""
         samples = self.dataset_for("train")
@@ -209,8 +223,16 @@ class PolypData(pl.LightningDataModule):
         names = self._names(part)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             pairs = pool.map(lambda name: self._loaders[name](), names)
-            described = f"{self.dataset}: {part} images"
-            loaded = list(track(pairs, described, total=len(names), transient=True))
+            console = Console(stderr=True)
+            shown = track(
+                pairs,
+                f"{self.dataset}: {part} images",
+                total=len(names),
+                console=console,
+                transient=True,
+                disable=not console.is_terminal,
+            )
+            loaded = list(shown)
         images, masks = (np.stack(arrays) for arrays in zip(*loaded, strict=True))
         return PolypDataset(names, torch.from_numpy(images), torch.from_numpy(masks))
 

@@ -238,7 +238,7 @@ def _normals(relief: Field) -> Field:
 
 def _lambert(relief: Field, light: NDArray[np.float64]) -> Field:
     """How directly the light meets the surface, 0 to 1."""
-    facing: Field = np.clip(np.tensordot(light, _normals(relief), 1), 0.0, None)
+    facing: Field = np.clip(np.einsum("c,crk->rk", light, _normals(relief)), 0.0, None)
     return facing
 
 
@@ -246,7 +246,7 @@ def _glare(relief: Field, light: NDArray[np.float64]) -> Field:
     """Highlights of the wet surface, after Blinn (SIGGRAPH 1977), 0 to 1."""
     halfway = light + np.array([0.0, 0.0, 1.0])
     halfway /= np.linalg.norm(halfway)
-    facing: Field = np.clip(np.tensordot(halfway, _normals(relief), 1), 0.0, 1.0)
+    facing: Field = np.clip(np.einsum("c,crk->rk", halfway, _normals(relief)), 0.0, 1.0)
     glare: Field = 0.9 * facing**500
     return glare
 

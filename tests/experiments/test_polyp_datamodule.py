@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.utilities.distributed import DistributedSamplerWrapper
 from PIL import Image
 from torch import nn
 
@@ -120,6 +121,24 @@ def test_worker_processes_change_no_batch(tmp_path, augment):
     alone, _ = fit(tmp_path, small(augment=augment), epochs=2)
     helped, _ = fit(tmp_path, small(augment=augment, workers=2), epochs=2)
     assert same(alone, helped)
+
+
+def test_several_devices_share_the_samples_of_an_epoch():
+    data = small()
+    order = data.train_dataloader().sampler
+    shares = [
+        list(DistributedSamplerWrapper(order, num_replicas=2, rank=rank)) for rank in range(2)
+    ]
+    assert sorted(shares[0] + shares[1]) == [(0, index) for index in range(14)]
+
+
+def test_a_stage_reads_its_parts_beforehand(kvasir):
+    data = small(dataset="kvasir", root=kvasir)
+    data.setup("fit")
+    for name in (*data.split.train, *data.split.validation):
+        (kvasir / "images" / f"{name}.jpg").unlink()
+    assert sum(len(batch["name"]) for batch in data.train_dataloader()) == 6
+    assert sum(len(batch["name"]) for batch in data.val_dataloader()) == 2
 
 
 def test_a_generated_set_read_back_from_its_folder_is_the_same(tmp_path):
