@@ -1,6 +1,6 @@
 """Draw the picture of the README from the runs of a study.
 
-    python -m scripts.picture runs/demo/plain runs/demo/p4 runs/demo/steerable_8
+    python -m scripts.picture runs/demo/{plain,p4,steerable_8}-seed0
 
 Left: a test image turned, with the masks of the first and the last network. Right: how well the
 mask turns with the image at every angle, the mean over the test images. The image is the median
@@ -8,12 +8,14 @@ one: under the first network, half of the others change more when they are turne
 """
 
 import argparse
+import io
 from pathlib import Path
 
 import numpy as np
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
+from PIL import Image
 from torch import Tensor
 
 from experiments.common.figures import COLOURS, outline, png_bytes
@@ -79,7 +81,15 @@ def draw_curves(figure: SubFigure, networks: list[Comparand]) -> None:
     axes.set_ylabel("agreement of the masks (Dice)")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color="#EAECF0")
-    axes.legend(frameon=False, fontsize=9)
+    figure.legend(loc="outside upper center", ncols=len(networks), frameon=False, fontsize=9)
+
+
+def small_png(figure: Figure) -> bytes:
+    """The figure as PNG with 128 colours, a third of the full size: it lives in the repository."""
+    buffer = io.BytesIO()
+    picture = Image.open(io.BytesIO(png_bytes(figure))).convert("RGB")
+    picture.quantize(128, dither=Image.Dither.NONE).save(buffer, "png", optimize=True)
+    return buffer.getvalue()
 
 
 @torch.no_grad()
@@ -100,7 +110,7 @@ def main() -> None:
     left, right = figure.subfigures(1, 2, width_ratios=(1.35, 1))
     draw_images(left, [networks[0], networks[-1]], image)
     draw_curves(right, networks)
-    write_atomically(options.out, png_bytes(figure))
+    write_atomically(options.out, small_png(figure))
     print(f"{options.out}: image {name}")
 
 
