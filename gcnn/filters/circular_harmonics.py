@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from gcnn.filters.steerable import CircularFunctions, SteerableBasis
 from gcnn.geometry import grid_points

@@ -29,7 +29,8 @@ def lattice_harmonics(kernel_size: int, frequency: int) -> Tensor:
     if not columns:
         return torch.zeros(kernel_size**2, 0, dtype=torch.complex128)
     basis = torch.stack(columns, dim=1)
-    return basis / basis.norm(dim=0)
+    norms: Tensor = torch.linalg.vector_norm(basis, dim=0)
+    return basis / norms
 
 
 def _orbits(kernel_size: int) -> list[tuple[list[int], list[int]]]:
@@ -37,7 +38,8 @@ def _orbits(kernel_size: int) -> list[tuple[list[int], list[int]]]:
     index = torch.arange(kernel_size**2, dtype=torch.float64).view(kernel_size, kernel_size)
     turned = torch.stack([transform(index, rotation(90 * k)) for k in range(4)]).flatten(1).long()
     flipped = transform(index, mirror(0)).flatten().long()
-    orbits, seen = [], set()
+    orbits: list[tuple[list[int], list[int]]] = []
+    seen: set[int] = set()
     for pixel in range(kernel_size**2):
         if pixel not in seen:
             orbit = sorted(set(turned[:, pixel].tolist()))

@@ -106,9 +106,9 @@ def _principal_components(
     coordinates, _ = torch.linalg.qr((lattice.mH @ filters).real)
     within = coordinates.T @ _restricted(covariance, lattice) @ coordinates
     variances, axes = torch.linalg.eigh(within)
-    components = (coordinates @ axes) * variances.sqrt()
     parts = 2 if frequency else 1
-    return lattice @ (components * parts**0.5).flip(1).to(lattice.dtype)
+    components: Tensor = (coordinates @ axes) * (parts * variances).sqrt()
+    return lattice @ components.flip(1).to(lattice.dtype)
 
 
 def _restricted(form: Tensor, lattice: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ class Pixels(Basis):
             [self.operator(matrix, kernel_size).to_dense() for matrix in matrices], dim=1
         )
         dim = matrices.shape[-1]
-        functions = moved.permute(2, 1, 0).unflatten(-1, (kernel_size,) * dim)
+        functions = torch.unflatten(moved.permute(2, 1, 0), -1, (kernel_size,) * dim)
         if self.disc:
             radius = grid_points((kernel_size,) * dim).norm(dim=-1)
             inside = (radius <= kernel_size / 2).to(functions.dtype)
@@ -49,6 +49,7 @@ class Pixels(Basis):
         """
         dim = matrix.shape[-1]
         count = kernel_size**dim
-        deltas = torch.eye(count, dtype=torch.float64).unflatten(-1, (kernel_size,) * dim)
+        deltas = torch.eye(count, dtype=torch.float64).view(-1, *(kernel_size,) * dim)
         moved = transform(deltas, matrix, "linear").flatten(1)
-        return (moved.T / torch.linalg.det(matrix).abs()).to_sparse()
+        operator: Tensor = moved.T / torch.linalg.det(matrix).abs()
+        return operator.to_sparse()

@@ -67,9 +67,9 @@ def pixel_spectra(kernel_size: int, power: Power) -> PixelSpectra:
     """The spectra of the pixels of a k×k kernel, by Gauss-Legendre quadrature in |ω|."""
     nodes, weights = np.polynomial.legendre.leggauss(_RADII)
     radii = torch.from_numpy((nodes + 1) * math.pi / 2)
-    weights = torch.from_numpy(weights) * radii * power(radii)
+    density = torch.from_numpy(weights) * radii * power(radii)
     angles = torch.arange(_ANGLES, dtype=torch.float64) * (2 * math.pi / _ANGLES)
     directions = torch.stack([angles.cos(), angles.sin()], dim=-1)
     places = grid_points((kernel_size, kernel_size)).flatten(0, 1)
     values = torch.exp(-1j * radii[:, None, None] * (directions @ places.T))
-    return PixelSpectra(values, weights / weights.sum(), angles)
+    return PixelSpectra(values, density / density.sum(), angles)

@@ -57,7 +57,8 @@ def _source_points(size: Sequence[int], matrix: Tensor) -> Tensor:
     axes = [torch.arange(n, dtype=torch.float64) - (n - 1) / 2 for n in size]
     mesh = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).flatten(0, -2)
     centre = torch.tensor([(n - 1) / 2 for n in size], dtype=torch.float64)
-    return mesh @ torch.linalg.inv(axis_matrix(matrix)).T + centre
+    inverse: Tensor = torch.linalg.inv(axis_matrix(matrix))
+    return mesh @ inverse.T + centre
 
 
 def _sample(image: Tensor, points: Tensor, interpolation: str) -> Tensor:
@@ -78,7 +79,7 @@ def _sample(image: Tensor, points: Tensor, interpolation: str) -> Tensor:
             index = index * size[axis] + tap_indices[axis][tap]
             weight = weight * tap_weights[axis][tap]
         result = result + flat[..., index] * weight.to(flat.dtype)
-    return result.unflatten(-1, size)
+    return torch.unflatten(result, -1, size)
 
 
 def _taps(position: Tensor, size: int, interpolation: str) -> tuple[Tensor, Tensor]:
@@ -126,4 +127,5 @@ def _spline_prefilter(size: int) -> Tensor:
     positions = torch.arange(size)
     for offset, weight in ((-1, 1 / 6), (0, 2 / 3), (1, 1 / 6)):
         matrix[positions, _mirror_index(positions + offset, size)] += weight
-    return torch.linalg.inv(matrix)
+    inverse: Tensor = torch.linalg.inv(matrix)
+    return inverse

@@ -41,9 +41,7 @@ class AntiAliased(nn.Module):
     def __init__(self, activation: nn.Module, dim: int = 2) -> None:
         super().__init__()
         if not isinstance(activation, nn.Module):
-            raise TypeError(
-                f"activation must be a module such as nn.ReLU(), got {activation!r}"
-            )
+            raise TypeError(f"activation must be a module such as nn.ReLU(), got {activation!r}")
         self.activation = activation
         self.dim = dim
 
@@ -73,17 +71,16 @@ def _along(x: Tensor, axis: int, matrix: Tensor) -> Tensor:
     return (x.movedim(axis, -1) @ matrix.T).movedim(-1, axis)
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def interpolation_matrix(size: int) -> Tensor:
     """The matrix `(2 · size, size)` from a grid to one twice as fine about the same centre.
 
     Half its transpose is the low-pass filter and down-sampling that leads back.
     """
-    return _interpolation_matrix(size)
+    # A compiler traces through the cache, and warns; it folds the constant all the same.
+    return _build(size) if torch.compiler.is_compiling() else _remembered(size)
 
 
-@functools.lru_cache(maxsize=64)
-def _interpolation_matrix(size: int) -> Tensor:
+def _build(size: int) -> Tensor:
     fine = (torch.arange(2 * size, dtype=torch.float64) - 0.5) / 2
     index = fine.floor().long()[:, None] + torch.arange(1 - _TAPS, 1 + _TAPS)
     distance = fine[:, None] - index
@@ -94,3 +91,6 @@ def _interpolation_matrix(size: int) -> Tensor:
     index = index.remainder(2 * size)
     index = torch.where(index < size, index, 2 * size - 1 - index)
     return torch.zeros(2 * size, size, dtype=torch.float64).scatter_add_(1, index, weight)
+
+
+_remembered = functools.lru_cache(maxsize=64)(_build)

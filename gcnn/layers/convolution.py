@@ -150,7 +150,7 @@ class Convolution(nn.Module):
         self._relative = self.group.relative.to(self.weight.device)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Convolution:
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         # From the float64 original, so that float32 and back loses nothing.
         self._place_tables()
         self._cache.clear()

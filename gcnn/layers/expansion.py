@@ -18,7 +18,7 @@ def lifting_filters(weight: Tensor, basis: Tensor) -> Tensor:
     """
     order, kernel = basis.shape[1], basis.shape[2:]
     filters = weight @ basis.flatten(1)
-    return filters.unflatten(-1, (order, *kernel)).transpose(1, 2)
+    return torch.unflatten(filters, -1, (order, *kernel)).transpose(1, 2)
 
 
 def group_filters(weight: Tensor, basis: Tensor, relative: Tensor) -> Tensor:

@@ -21,9 +21,7 @@ class FilterCache:
         self._weight: Tensor | None = None
         self._filters: Tensor | None = None
 
-    def get(
-        self, module: nn.Module, weight: Tensor, expand: Callable[[Tensor], Tensor]
-    ) -> Tensor:
+    def get(self, module: nn.Module, weight: Tensor, expand: Callable[[Tensor], Tensor]) -> Tensor:
         """The filters of `weight`: remembered ones if they are its own, else `expand(weight)`."""
         if not _may_remember(module, weight):
             return expand(weight)
@@ -41,7 +39,11 @@ class FilterCache:
 
 
 def _may_remember(module: nn.Module, weight: Tensor) -> bool:
-    if module.training or torch.compiler.is_compiling() or torch.jit.is_tracing():
+    if (
+        module.training
+        or torch.compiler.is_compiling()
+        or torch._C._get_tracing_state() is not None
+    ):
         return False
     if torch.is_grad_enabled() and weight.requires_grad:
         return False

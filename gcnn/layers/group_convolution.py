@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from gcnn.layers.convolution import Convolution
@@ -53,4 +54,4 @@ class GroupConv(Convolution):
                 f"*{self.group.dim} of space), got shape {tuple(x.shape)}; images are lifted first"
             )
         y = self._convolve(x.flatten(1, 2))
-        return y.unflatten(1, (self.out_channels, self.group.order))
+        return torch.unflatten(y, 1, (self.out_channels, self.group.order))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from gcnn.layers.convolution import Convolution
@@ -45,4 +46,4 @@ class LiftingConv(Convolution):
                 f"LiftingConv takes an image (batch, {self.in_channels}, *{self.group.dim} of "
                 f"space), got shape {tuple(x.shape)}"
             )
-        return self._convolve(x).unflatten(1, (self.out_channels, self.group.order))
+        return torch.unflatten(self._convolve(x), 1, (self.out_channels, self.group.order))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 
@@ -25,4 +26,4 @@ def over_space(x: Tensor, dim: int, function: Callable[[Tensor], Tensor]) -> Ten
         )
     if x.ndim == dim + 2:
         return function(x)
-    return function(x.flatten(1, 2)).unflatten(1, x.shape[1:3])
+    return torch.unflatten(function(x.flatten(1, 2)), 1, x.shape[1:3])

@@ -17,22 +17,7 @@ _CONVOLUTIONS: dict[int, Callable[..., Tensor]] = {1: F.conv1d, 2: F.conv2d, 3: 
 
 
 class _SpatialPool(nn.Module):
-    """Windows over space, the same on every channel and every element of the group.
-
-    Shapes:
-        `(batch, channels, *space)` or `(batch, channels, |H|, *space)` to the same with smaller
-        space.
-
-    Args:
-        kernel_size: edge of the window in pixels.
-        stride: step of the window; `kernel_size` unless given.
-        padding: pixels on every side.
-        dim: how many of the last axes are space.
-
-    Raises:
-        ValueError: on the forward pass, a size that leaves pixels over (an odd size at stride 2,
-            say), because the output grid would be shifted and even 90° would be lost.
-    """
+    """What pooling layers share: windows over space, on every channel and element alike."""
 
     def __init__(
         self, kernel_size: int, stride: int | None = None, padding: int = 0, dim: int = 2
@@ -55,14 +40,44 @@ class _SpatialPool(nn.Module):
 
 
 class SpatialMaxPool(_SpatialPool):
-    __doc__ = f"The maximum of every window. {_SpatialPool.__doc__}"
+    """The maximum of every window of space, on every channel and element of the group alike.
+
+    Shapes:
+        `(batch, channels, *space)` or `(batch, channels, |H|, *space)` to the same with smaller
+        space.
+
+    Args:
+        kernel_size: edge of the window in pixels.
+        stride: step of the window; `kernel_size` unless given.
+        padding: pixels on every side.
+        dim: how many of the last axes are space.
+
+    Raises:
+        ValueError: on the forward pass, a size that leaves pixels over (an odd size at stride 2,
+            say), because the output grid would be shifted and even 90° would be lost.
+    """
 
     def _pool(self, x: Tensor) -> Tensor:
         return _MAX_POOL[self.dim](x, self.kernel_size, self.stride, self.padding)
 
 
 class SpatialAvgPool(_SpatialPool):
-    __doc__ = f"The mean of every window. {_SpatialPool.__doc__}"
+    """The mean of every window of space, on every channel and element of the group alike.
+
+    Shapes:
+        `(batch, channels, *space)` or `(batch, channels, |H|, *space)` to the same with smaller
+        space.
+
+    Args:
+        kernel_size: edge of the window in pixels.
+        stride: step of the window; `kernel_size` unless given.
+        padding: pixels on every side, of zeros that count.
+        dim: how many of the last axes are space.
+
+    Raises:
+        ValueError: on the forward pass, a size that leaves pixels over (an odd size at stride 2,
+            say), because the output grid would be shifted and even 90° would be lost.
+    """
 
     def _pool(self, x: Tensor) -> Tensor:
         return _AVG_POOL[self.dim](x, self.kernel_size, self.stride, self.padding)
@@ -88,7 +103,9 @@ class SpatialBlurPool(nn.Module):
         super().__init__()
         self.stride = positive_integer("stride", stride)
         if stride % 2:
-            raise ValueError(f"stride must be even, so that an even filter is centred, got {stride}")
+            raise ValueError(
+                f"stride must be even, so that an even filter is centred, got {stride}"
+            )
         self.dim = dim
         self.padding = stride // 2
 

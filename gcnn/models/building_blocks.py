@@ -75,7 +75,12 @@ class BuildingBlocks:
             nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
             return conv
         return GroupConv(
-            self.group, in_channels, out_channels, self.kernel_size, padding="same", basis=self.basis
+            self.group,
+            in_channels,
+            out_channels,
+            self.kernel_size,
+            padding="same",
+            basis=self.basis,
         )
 
     def lifting(self, in_channels: int, out_channels: int) -> nn.Module:
@@ -83,7 +88,12 @@ class BuildingBlocks:
         if self.group is None:
             return self.convolution(in_channels, out_channels)
         return LiftingConv(
-            self.group, in_channels, out_channels, self.kernel_size, padding="same", basis=self.basis
+            self.group,
+            in_channels,
+            out_channels,
+            self.kernel_size,
+            padding="same",
+            basis=self.basis,
         )
 
     def normalization(self, channels: int) -> list[nn.Module]:
@@ -102,7 +112,7 @@ class BuildingBlocks:
         return AntiAliased(activation, dim=self.dim) if self.anti_aliased else activation
 
     def unit(self, convolution: nn.Module, channels: int) -> nn.Sequential:
-        """convolution → norm → nonlinearity → dropout."""
+        """Convolution → norm → nonlinearity → dropout."""
         dropout = [GroupDropout(self.dropout)] if self.dropout else []
         return nn.Sequential(
             convolution, *self.normalization(channels), self.nonlinearity(), *dropout

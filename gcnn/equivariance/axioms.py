@@ -1,0 +1,152 @@
+"""Does a group keep its promises? For those who add one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from gcnn.equivariance.blobs import Blobs
+from gcnn.equivariance.error import equivariance_error
+from gcnn.geometry import as_grid_symmetry, transform
+from gcnn.groups import Group
+from gcnn.layers import GroupConv, GroupPool, LiftingConv
+
+_EXACT = 1e-10
+
+
+@dataclass(frozen=True)
+class Check:
+    """One law and what was found."""
+
+    law: str
+    holds: bool
+    found: str
+
+
+@dataclass(frozen=True)
+class GroupReport:
+    """All laws of a group; prints as a list."""
+
+    group: Group
+    checks: tuple[Check, ...]
+
+    def __str__(self) -> str:
+        lines = [f"{self.group}: {self.group.order} elements in {self.group.dim}D"]
+        lines += [f"{'ok  ' if c.holds else 'FAIL'} {c.law}: {c.found}" for c in self.checks]
+        return "\n".join(lines)
+
+
+def check_group(group: Group, kernel_size: int = 3, *, window: bool = False) -> GroupReport:
+    """Check the axioms, the tables, the action, the basis and small layers of a group.
+
+    Args:
+        group: any group, your own say.
+        kernel_size: of the filters to check.
+        window: the elements are meant to be a window of an infinite group (scalings, say), so
+            that products may leave it.
+
+    Returns:
+        A report to print.
+
+    Raises:
+        ValueError: a law is broken; the message is the report.
+    """
+    checks = [*_axioms(group, window), *_action(group), *_filters(group, kernel_size)]
+    checks += _layers(group, kernel_size)
+    report = GroupReport(group, tuple(checks))
+    if not all(check.holds for check in checks):
+        raise ValueError(str(report))
+    return report
+
+
+def _axioms(group: Group, window: bool) -> Iterator[Check]:
+    elements = torch.arange(group.order)
+    outside = int((group.product < 0).sum())
+    found = f"{outside} of {group.order**2} products leave the set" if outside else "closed"
+    yield Check("closure", window or not outside, found)
+    identity = group.identity
+    has_identity = identity >= 0
+    yield Check("identity", has_identity, f"element {identity}" if has_identity else "missing")
+    without = (group.inverse < 0).nonzero().flatten().tolist()
+    found = f"missing for elements {without}" if without else "every element has one"
+    yield Check("inverses", window or not without, found)
+    if group.is_closed:
+        left = group.product[group.product[:, :, None], elements]
+        right = group.product[elements[:, None, None], group.product[None]]
+        yield Check("associativity", bool((left == right).all()), "of the Cayley table")
+        relative = group.product[group.inverse]
+        yield Check(
+            "relative elements",
+            bool((group.relative == relative).all()),
+            "h⁻¹h' by the Cayley table and by the matrices",
+        )
+
+
+def _action(group: Group) -> Iterator[Check]:
+    exact = _exact_elements(group)
+    size = tuple(range(5, 5 + group.dim))
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(1, 2, group.order, *size, generator=generator, dtype=torch.float64)
+    for name, x in (("images", features[:, :, 0]), ("feature maps", features)):
+        wrong = [
+            (g, h)
+            for g in exact
+            for h in exact
+            if group.product[g, h] >= 0
+            and not torch.equal(
+                group.act(group.act(x, h), g), group.act(x, int(group.product[g, h]))
+            )
+        ]
+        found = f"broken for the pairs {wrong[:3]}" if wrong else f"on {len(exact)} exact elements"
+        yield Check(f"(gh)·f = g·(h·f) on {name}", not wrong, found)
+
+
+def _filters(group: Group, kernel_size: int) -> Iterator[Check]:
+    basis = group.basis.sample(group.matrices, kernel_size)
+    worst = 0.0
+    for g in _exact_elements(group):
+        for h in range(group.order):
+            if group.product[g, h] >= 0:
+                moved = transform(basis[:, h], group.matrices[g])
+                difference = moved - basis[:, int(group.product[g, h])]
+                worst = max(worst, float(difference.abs().max()))
+    yield Check(
+        "the basis moves with the group",
+        worst <= _EXACT,
+        f"{basis.shape[0]} functions, error {worst:.0e} for exact elements",
+    )
+
+
+def _layers(group: Group, kernel_size: int) -> Iterator[Check]:
+    def build(*layers: nn.Module) -> nn.Module:
+        return nn.Sequential(*layers).double()
+
+    networks: list[tuple[str, Callable[[], nn.Module]]] = [
+        ("lifting convolution", lambda: build(LiftingConv(group, 1, 2, kernel_size))),
+        (
+            "lifting, group convolution, group pooling",
+            lambda: build(
+                LiftingConv(group, 1, 2, kernel_size),
+                nn.ReLU(),
+                GroupConv(group, 2, 2, kernel_size),
+                GroupPool(group),
+            ),
+        ),
+    ]
+    size = 13 if group.dim > 2 else 41
+    for name, make in networks:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            module = make()
+        report = equivariance_error(module, group, Blobs(size=size, batch=1, dim=group.dim))
+        found = f"error {report.worst_exact:.0e} for exact elements"
+        if any(not row.exact for row in report.rows):
+            found += f", {report.worst:.1e} for those between"
+        yield Check(name, report.worst_exact <= _EXACT, found)
+
+
+def _exact_elements(group: Group) -> list[int]:
+    return [h for h in range(group.order) if as_grid_symmetry(group.matrices[h]) is not None]

@@ -1,0 +1,125 @@
+"""Smooth random images that can be moved without interpolation."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gcnn.geometry import grid_points
+from gcnn.groups import Group
+from gcnn.groups.tables import find
+from gcnn.layers import GroupConv
+
+
+@dataclass(frozen=True)
+class Blobs:
+    """Sums of Gaussian blobs with random places, widths and heights, evaluated at moved places.
+
+    Because the blobs are a formula, the moved image carries no interpolation error, and whatever
+    error is measured with it is the network's.
+
+    Args:
+        size: edge of the square or cubic grid, in pixels.
+        channels: channels of the image, or fields of the feature map.
+        batch: how many images.
+        dim: dimension of space.
+        group: make feature maps `(batch, channels, |H|, *space)` on this group; images if None.
+        count: blobs in a channel.
+        radius: centres lie within this distance from the centre of the grid, in pixels; 0.28 of
+            the size unless given.
+        widths: smallest and largest σ, in pixels.
+        seed: of the random numbers.
+    """
+
+    size: int = 65
+    channels: int = 1
+    batch: int = 4
+    dim: int = 2
+    group: Group | None = None
+    count: int = 40
+    radius: float | None = None
+    widths: tuple[float, float] = (1.5, 4.0)
+    seed: int = 0
+
+    def images(self) -> Tensor:
+        """The images (or feature maps), unmoved; float64."""
+        return self.moved(torch.eye(self.dim, dtype=torch.float64))
+
+    def moved(self, matrix: Tensor) -> Tensor:
+        """The images moved by a matrix, `(h·f)(x) = f(h⁻¹x)`; float64.
+
+        Feature maps are moved by an element of their group: the elements change places too.
+
+        Raises:
+            ValueError: blobs on a group, and a matrix that is not one of its elements.
+        """
+        order = 1 if self.group is None else self.group.order
+        fields = self._evaluate(matrix, order)
+        if self.group is None:
+            return fields[:, :, 0]
+        if find(matrix[None], self.group.matrices)[0] < 0:
+            raise ValueError(f"{matrix.tolist()} is not an element of {self.group}")
+        source = find(torch.linalg.inv(matrix) @ self.group.matrices, self.group.matrices)
+        outside = (source < 0).view(-1, *(1,) * self.dim)
+        return fields[:, :, source.clamp(min=0)].masked_fill(outside, 0)
+
+    def _evaluate(self, matrix: Tensor, order: int) -> Tensor:
+        centres, widths, heights = self._draw(order)
+        places = grid_points((self.size,) * self.dim).flatten(0, -2)
+        places = places @ torch.linalg.inv(matrix).T
+        image = torch.zeros(self.batch, self.channels, order, len(places), dtype=torch.float64)
+        for blob in range(self.count):
+            distance = torch.cdist(
+                centres[..., blob, :].flatten(0, -2),
+                places,
+                compute_mode="donot_use_mm_for_euclid_dist",
+            ).view_as(image)
+            exponent = -((distance / widths[..., blob, None]) ** 2) / 2
+            image += heights[..., blob, None] * exponent.exp()
+        return torch.unflatten(image, -1, (self.size,) * self.dim)
+
+    def _draw(self, order: int) -> tuple[Tensor, Tensor, Tensor]:
+        generator = torch.Generator().manual_seed(self.seed)
+        shape = (self.batch, self.channels, order, self.count)
+        direction = torch.randn(*shape, self.dim, generator=generator, dtype=torch.float64)
+        distance = torch.rand(shape, generator=generator, dtype=torch.float64) ** (1 / self.dim)
+        radius = 18 / 65 * self.size if self.radius is None else self.radius
+        centres = direction / direction.norm(dim=-1, keepdim=True) * (radius * distance)[..., None]
+        narrow, wide = self.widths
+        spread = torch.rand(shape, generator=generator, dtype=torch.float64)
+        heights = torch.randn(shape, generator=generator, dtype=torch.float64)
+        return centres, narrow + (wide - narrow) * spread, heights
+
+
+def blobs_for(module: torch.nn.Module, group: Group, size: int | None = None) -> Blobs:
+    """Blobs that fit the first layer of a module: an image, or a feature map on the group.
+
+    Args:
+        module: a layer or a network.
+        group: what moves.
+        size: edge of the grid; 65 in 2D and 33 in 3D, or the next size that the network's
+            `size_multiple` allows.
+
+    Raises:
+        ValueError: no layer of the module says how many channels it takes.
+    """
+    first = next((m for m in module.modules() if hasattr(m, "in_channels")), None)
+    if first is None:
+        raise ValueError(
+            f"cannot tell what {type(module).__name__} takes as input; pass inputs=, a tensor or "
+            "equivariance.Blobs"
+        )
+    if size is None:
+        size = {1: 129, 2: 65}.get(group.dim, 33)
+        multiple = getattr(module, "size_multiple", 1)
+        size = math.ceil(size / multiple) * multiple if multiple > 1 else size
+    takes_features = isinstance(first, GroupConv)
+    return Blobs(
+        size=size,
+        channels=first.in_channels,  # type: ignore[arg-type]
+        dim=group.dim,
+        group=group if takes_features else None,
+    )

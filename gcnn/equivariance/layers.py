@@ -1,0 +1,136 @@
+"""Where in a network equivariance is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from gcnn.equivariance.blobs import Blobs, blobs_for
+from gcnn.equivariance.error import _INNER, _input, compare, measuring, move_input
+from gcnn.groups import Group
+from gcnn.layers.convolution import Convolution
+
+
+@dataclass(frozen=True)
+class LayerError:
+    """The error up to and including one layer.
+
+    Attributes:
+        name: of the layer in the network; a layer used several times has several rows.
+        kind: its class.
+        shape: of its output.
+        error: `‖f(h·x) - h·f(x)‖ / ‖f(h·x)‖` with f the network up to here.
+        own: the same for this layer alone, fed with `h·(its input)`, interpolated.
+        floor: what interpolating `h·f(x)` contributes.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    error: float
+    own: float
+    floor: float
+
+
+@dataclass(frozen=True)
+class LayerTable:
+    """The errors of the layers of a network in the order in which they run; prints as a table."""
+
+    group: Group
+    element: int
+    rows: tuple[LayerError, ...]
+
+    def __str__(self) -> str:
+        width = max([len(row.name) for row in self.rows] + [5])
+        kinds = max([len(row.kind) for row in self.rows] + [5])
+        lines = [
+            f"{self.group}, element {self.element}",
+            f"{'layer':<{width}}  {'class':<{kinds}}  up to here  alone     floor",
+        ]
+        lines += [
+            f"{row.name:<{width}}  {row.kind:<{kinds}}  {row.error:.2e}    {row.own:.2e}  "
+            f"{row.floor:.1e}"
+            for row in self.rows
+        ]
+        return "\n".join(lines)
+
+
+@dataclass
+class _Call:
+    name: str
+    module: nn.Module
+    input: Tensor
+    output: Tensor
+
+
+def layer_errors(
+    network: nn.Module,
+    group: Group,
+    inputs: Tensor | Blobs | None = None,
+    element: int = 1,
+    *,
+    interpolation: str = "cubic",
+    inner: float = _INNER,
+) -> LayerTable:
+    """Measure every layer of a network, alone and together with all before it.
+
+    The layer where "up to here" jumps, or whose "alone" is large, is the one to look at. Layers
+    whose output the group cannot move (a flattened one, say) have no row.
+
+    Args:
+        network: is run as it is, on the input and on the moved input.
+        group: what moves.
+        inputs: a tensor or analytic `Blobs`; blobs that fit the network unless given.
+        element: the element to move by.
+        interpolation: for outputs and inputs that have to be moved.
+        inner: radius of the compared disc, as a part of half the size of a map.
+    """
+    blobs = blobs_for(network, group) if inputs is None else inputs
+    with measuring(network), torch.no_grad():
+        still = _record(network, _input(blobs, network))
+        moved = _record(network, move_input(blobs, group, element, network, interpolation))
+        rows = []
+        for one, other in zip(still, moved, strict=True):
+            if not _movable(group, one.output) or not _movable(group, one.input):
+                continue
+            alone = one.module(group.act(one.input, element, interpolation))
+            total = compare(other.output, one.output, group, element, interpolation, inner)
+            own = compare(alone, one.output, group, element, interpolation, inner)
+            kind, shape = type(one.module).__name__, tuple(one.output.shape)
+            rows.append(LayerError(one.name, kind, shape, total.error, own.error, total.floor))
+    return LayerTable(group, element, tuple(rows))
+
+
+def _record(network: nn.Module, x: Tensor) -> list[_Call]:
+    calls: list[_Call] = []
+
+    def hook(name: str) -> Callable[..., None]:
+        def remember(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
+            # An in-place layer later on would overwrite what is remembered.
+            calls.append(_Call(name, module, args[0].clone(), output.clone()))
+
+        return remember
+
+    leaves = {n: m for n, m in network.named_modules() if _is_layer(m)}
+    handles = [module.register_forward_hook(hook(name)) for name, module in leaves.items()]
+    try:
+        network(x)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return calls
+
+
+def _is_layer(module: nn.Module) -> bool:
+    return isinstance(module, Convolution) or not any(True for _ in module.children())
+
+
+def _movable(group: Group, x: Tensor) -> bool:
+    try:
+        group.is_image(x)
+    except ValueError:
+        return False
+    return True
