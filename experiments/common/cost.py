@@ -31,7 +31,7 @@ class Cost:
 
 
 @torch.no_grad()
-def cost_of(network: nn.Module, reference: nn.Module, images: Tensor, repeats: int = 7) -> Cost:
+def cost_of(network: nn.Module, reference: nn.Module, images: Tensor, repeats: int = 11) -> Cost:
     """Cost of a network for images (B, C, *space), its time relative to that of a reference.
 
     The two take turns, after a first pass each that fills their caches. Both are put in eval mode.

@@ -39,11 +39,14 @@ def probabilities(network: nn.Module, images: Tensor, batch_size: int = 16) -> T
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}; it must be at least 1")
     training = network.training
-    network.eval()
+    # A network that is in eval mode already keeps what it has cached there.
+    if training:
+        network.eval()
     try:
         logits = [network(part) for part in torch.split(images, batch_size)]
     finally:
-        network.train(training)
+        if training:
+            network.train()
     return torch.cat(logits).float().sigmoid()
 
 

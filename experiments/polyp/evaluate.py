@@ -37,6 +37,7 @@ from experiments.polyp.networks import build_network, network_arguments
 from experiments.polyp.options import open_data
 from experiments.polyp.pictures import picture
 from experiments.polyp.rotation import RotationStudy, angles_of, rotation_study
+from experiments.polyp.splits import PARTS, Split
 
 __all__ = ["EvaluationOptions", "evaluate_run"]
 
@@ -87,7 +88,7 @@ def evaluate_run(
     network, _ = load_network(folder.path)
     network.to(device)
     data = open_data(config)
-    _check_split(folder, data.split.to_dict())
+    _check_split(folder, data.split)
     names, images, truths = _stack(data.dataset_for("test"))
     images, truths = images.to(device), truths.to(device)
 
@@ -113,7 +114,7 @@ def evaluate_run(
         "options": options.to_dict(),
         "data": data.describe(),
         "split": {key: data.split.to_dict()[key] for key in ("kind", "seed")}
-        | {part: len(data.split.to_dict()[part]) for part in ("train", "validation", "test")},
+        | {part: len(data.split.to_dict()[part]) for part in PARTS},
         "training": folder.result(),
         "environment": describe_environment() | {"device": str(device)},
         "scores": {name: summarise(values).to_dict() for name, values in scores.items()},
@@ -186,9 +187,13 @@ def _stack(dataset: Any) -> tuple[list[str], Tensor, Tensor]:
     )
 
 
-def _check_split(folder: RunFolder, now: Mapping[str, Any]) -> None:
-    recorded = read_json(folder.split_file)
-    changed = [part for part in ("train", "validation", "test") if recorded[part] != now[part]]
+def _check_split(folder: RunFolder, now: Split) -> None:
+    content = read_json(folder.split_file)
+    try:
+        recorded = Split.from_dict(content)
+    except UserError as error:
+        raise UserError(f"{folder.split_file}: {error}") from None
+    changed = [part for part in PARTS if getattr(recorded, part) != getattr(now, part)]
     if changed:
         raise UserError(
             f"{folder.split_file}: the data gives other {' and '.join(changed)} images now than "

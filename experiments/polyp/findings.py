@@ -49,7 +49,7 @@ def headline(networks: Sequence[Comparand]) -> str:
         )
     if others:
         start = (
-            "The masks of the others change"
+            f"The masks of the other network{'s' if len(others) > 1 else ''} change"
             if exact or nearly
             else "Turning the image by 90°, 180° or 270° changes the masks"
         )

@@ -73,6 +73,20 @@ def test_a_single_case_has_no_spread_and_no_cases_are_refused() -> None:
         summarise({"broken": math.nan})
 
 
+def test_a_network_in_eval_mode_is_not_switched_and_keeps_its_caches() -> None:
+    class Counting(nn.Conv2d):
+        switched = 0
+
+        def train(self, mode: bool = True) -> "Counting":
+            self.switched += 1
+            return super().train(mode)
+
+    network = Counting(3, 1, 1).eval()
+    before = network.switched
+    probabilities(network, torch.rand(1, 3, 4, 4))
+    assert network.switched == before and not network.training
+
+
 def test_probabilities_are_taken_in_eval_mode_and_the_mode_is_restored() -> None:
     network = nn.Sequential(nn.Conv2d(3, 1, 1), nn.Dropout(0.9))
     images = torch.rand(5, 3, 4, 4)

@@ -133,6 +133,13 @@ def test_other_test_images_than_those_of_the_training_are_refused(tmp_path: Path
         evaluate_run(path, QUICK)
 
 
+def test_a_broken_record_of_the_split_is_named(tmp_path: Path) -> None:
+    path = finished_run(tmp_path / "run")
+    (path / "split.json").write_text('{"kind": "random", "seed": 0}')
+    with pytest.raises(UserError, match=r"split\.json: .* has no train, validation, test"):
+        evaluate_run(path, QUICK)
+
+
 def test_a_failure_leaves_the_earlier_evaluation_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

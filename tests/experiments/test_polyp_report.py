@@ -202,7 +202,7 @@ def test_the_headline_says_who_is_exact_and_who_is_not() -> None:
     assert told.startswith("p4: turning the image by 90°, 180° or 270° turns the mask exactly")
     assert "plain 0.700 on average, 0.500 for the worst image" in told
     assert headline([other]).startswith("Turning the image by 90°, 180° or 270° changes the masks")
-    assert "others" not in headline([exact])
+    assert "other network" not in headline([exact])
 
 
 def test_a_single_pixel_of_difference_is_not_called_exact() -> None:
