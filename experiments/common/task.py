@@ -31,7 +31,7 @@ class SegmentationTask(pl.LightningModule):
     def __init__(
         self,
         network: nn.Module,
-        learning_rate: float = 1e-3,
+        learning_rate: float = 3e-3,
         weight_decay: float = 1e-2,
         max_epochs: int = 100,
     ) -> None:

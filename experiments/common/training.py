@@ -13,6 +13,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, EarlyStopping, RichProgressBar, Timer
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from experiments.common.checkpoints import AtomicCheckpointIO, LastAndBest, read_checkpoint
@@ -41,7 +42,7 @@ class TrainingOptions(Options):
     """stop after the first epoch that ends later than this; 0 = no limit"""
     patience: int = 0
     """stop after this many epochs without a better validation Dice; 0 = never"""
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
     """learning rate of AdamW in the first epoch"""
     weight_decay: float = 1e-2
     """weight decay of AdamW"""
@@ -71,7 +72,7 @@ class HardwareOptions(Options):
     nodes: int = 1
     """number of nodes"""
     strategy: str = "auto"
-    """how Lightning distributes the work over several devices (auto, ddp, fsdp, ...)"""
+    """how Lightning distributes the work over several devices (auto, ddp, ...)"""
 
     def check(self) -> None:
         """Raises `UserError` for a value out of range."""
@@ -136,7 +137,13 @@ def fit(
             num_sanity_val_steps=0,
             enable_model_summary=False,
         )
-    except (ValueError, RuntimeError, TypeError) as error:  # MisconfigurationException is one too
+    except (
+        ValueError,
+        RuntimeError,
+        TypeError,
+        ImportError,
+        MisconfigurationException,
+    ) as error:
         raise UserError(f"cannot train on this hardware: {error}") from None
     start = resumable_checkpoint(folder)
     if start is not None:

@@ -40,8 +40,10 @@ class WhatToCompare(Options):
 class StudyOptions(EvaluationOptions, CommonOptions, WhatToCompare):
     """Train several networks in turn, evaluate each and write the report."""
 
+    # Enough for each of them to learn the generated data, and little enough for two cores.
     size: int = 64
     max_epochs: int = 12
+    learning_rate: float = 1e-2
 
     def check(self) -> None:
         """Raises `UserError` for a network that does not exist or does not fit the size."""

@@ -61,7 +61,7 @@ def test_a_finished_run_with_other_options_is_refused_and_left_alone(trained, ca
     before = weights(trained)
     assert main([*TRAIN, "--out", str(trained), "--learning_rate", "0.5", "--seed", "1"]) == 2
     message = capsys.readouterr().err
-    assert "learning_rate: 0.001 there, 0.5 now" in message
+    assert "learning_rate: 0.003 there, 0.5 now" in message
     assert "seed: 0 there, 1 now" in message
     assert equal(weights(trained), before)
 

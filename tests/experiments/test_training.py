@@ -1,4 +1,5 @@
 import csv
+import errno
 import os
 import shutil
 import signal
@@ -146,6 +147,22 @@ def test_broken_checkpoints_are_named_and_left_alone(tmp_path):
     assert not folder.finished
 
 
+def test_a_disk_that_fills_up_is_named_and_the_training_continues_when_there_is_room(
+    tmp_path, monkeypatch
+):
+    def fill_up():
+        def full(_descriptor):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(os, "fsync", full)
+
+    with pytest.raises(UserError, match=r"metrics\.csv.*No space left"):
+        run(tmp_path / "run", Noise(stop_at=1, stop_with=fill_up))
+    monkeypatch.undo()
+    assert len(rows(tmp_path / "run")) == 1
+    assert equal(run(tmp_path / "run")[1], run(tmp_path / "straight")[1])
+
+
 def test_an_interrupt_from_the_keyboard_reaches_the_caller(tmp_path):
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
@@ -180,9 +197,16 @@ def test_volumes_train_like_images(tmp_path):
     assert run(tmp_path, Noise(space=(4, 4, 4)), small_network(dim=3))[0]["epochs"] == 3
 
 
-def test_hardware_that_is_not_there_is_refused(tmp_path):
-    missing = HardwareOptions(accelerator="abacus")
-    with pytest.raises(UserError, match="abacus"):
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        (HardwareOptions(accelerator="abacus"), "abacus"),
+        (HardwareOptions(accelerator="tpu"), "torch_xla"),
+        (HardwareOptions(accelerator="cpu", strategy="magic"), "magic"),
+    ],
+)
+def test_hardware_that_is_not_there_is_refused(missing, message, tmp_path):
+    with pytest.raises(UserError, match=f"cannot train on this hardware.*{message}"):
         run(tmp_path, hardware=missing)
 
 
