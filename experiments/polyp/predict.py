@@ -122,7 +122,7 @@ def _check_targets(files: Sequence[Path], images: Path, out: Path, overwrite: bo
             sources[target] = file
             if target.exists() and not overwrite:
                 raise UserError(
-                    f"{target} is there already: name another folder, or add --overwrite"
+                    f"{target} is there already: name another folder, or add --overwrite true"
                 )
 
 

@@ -26,9 +26,9 @@ def commands(networks: Sequence[Comparand], out: Path) -> str:
         given = _given(TrainOptions, run.evaluation["config"])
         lines.append(f"{program} train --out {_quoted(run.path)} {given}".rstrip())
         given = _given(EvaluationOptions, run.evaluation["options"])
-        lines.append(f"{program} evaluate {_quoted(run.path)} {given}".rstrip())
+        lines.append(f"{program} evaluate --run {_quoted(run.path)} {given}".rstrip())
     paths = " ".join(_quoted(run.path) for run in runs)
-    return "\n".join([*lines, f"{program} report {paths} --out {_quoted(out)}"])
+    return "\n".join([*lines, f"{program} report --runs {paths} --out {_quoted(out)}"])
 
 
 def _given(options: type[Options], values: Mapping[str, Any]) -> str:

@@ -110,7 +110,7 @@ def test_earlier_masks_are_only_replaced_when_asked(images: Path, tmp_path: Path
     out.mkdir()
     earlier = out / "wide_mask.png"
     earlier.write_text("earlier")
-    with pytest.raises(UserError, match=r"wide_mask\.png is there already.*--overwrite"):
+    with pytest.raises(UserError, match=r"wide_mask\.png is there already.*--overwrite true"):
         predict_folder("any.ckpt", images, out)
     assert [file.name for file in out.iterdir()] == ["wide_mask.png"]
     assert earlier.read_text() == "earlier"

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image
 
 from experiments.common.errors import UserError
+from experiments.polyp.__main__ import main
 from experiments.polyp.comparison import Comparand, EvaluatedRun, compare, load_runs
 from experiments.polyp.evaluate import EvaluationOptions, evaluate_run
 from experiments.polyp.findings import fixed, headline, sentences
@@ -105,10 +107,16 @@ def test_the_commands_repeat_every_run_with_its_options(runs: list[Path]) -> Non
     assert typed[0].startswith(f"python -m experiments.polyp train --out {runs[0]} ")
     assert "--network plain" in typed[0] and "--channels 2 4" in typed[0]
     assert typed[1] == (
-        f"python -m experiments.polyp evaluate {runs[0]} --angle_step 45 --device cpu"
+        f"python -m experiments.polyp evaluate --run {runs[0]} --angle_step 45 --device cpu"
     )
     assert "--seed 1" in typed[4]
     assert typed[-1].endswith(f"{runs[1]} {runs[2]} --out 'my report'")
+
+
+def test_the_commands_are_those_of_the_command_line(copy: Path, tmp_path: Path) -> None:
+    typed = commands(compare(load_runs([copy])), tmp_path / "again").splitlines()
+    assert [main(shlex.split(line)[3:]) for line in typed] == [0, 0, 0]
+    assert (tmp_path / "again" / "report.html").exists()
 
 
 def test_the_command_that_was_given_is_shown(runs: list[Path], tmp_path: Path) -> None:
