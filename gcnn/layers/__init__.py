@@ -2,6 +2,7 @@
 
 from gcnn.layers.anti_aliased import AntiAliased
 from gcnn.layers.dropout import GroupDropout
+from gcnn.layers.frozen import freeze
 from gcnn.layers.group_convolution import GroupConv
 from gcnn.layers.group_pooling import GroupPool
 from gcnn.layers.lifting import LiftingConv
@@ -21,4 +22,5 @@ __all__ = [
     "SpatialBlurPool",
     "SpatialMaxPool",
     "SpatialUpsample",
+    "freeze",
 ]

@@ -157,7 +157,8 @@ class Convolution(nn.Module):
         return self
 
     def train(self, mode: bool = True) -> Convolution:
-        self._cache.clear()
+        if mode:
+            self._cache.clear()
         return super().train(mode)
 
     def __getstate__(self) -> dict[str, Any]:
