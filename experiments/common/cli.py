@@ -87,27 +87,13 @@ def run_command_line(
 def silence_libraries() -> None:
     """Turns off what libraries say that no user can act upon.
 
-    Lightning: notes about hardware, and about how it restores checkpoints and stops; advertising;
-    advice to use more workers for data that is generated or tiny; its use of a deprecated name in
-    torch. MONAI: the same kind of deprecations.
+    Lightning: notes about hardware, advertising, how it restores checkpoints and stops; advice to
+    use more workers for images that are in memory; its use of a deprecated name of torch.
     """
-    for name in (
-        "pytorch_lightning",
-        "lightning",
-        "lightning_fabric",
-        "pytorch_lightning.utilities.rank_zero",
-    ):
+    for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    for message in (
-        r".*LeafSpec.*is deprecated",
-        r".*does not have many workers",
-        r".*Consider setting `persistent_workers=True`",
-        r".*The number of training batches",
-        r".*Starting from v1\.9\.0, `tensorboardX`",
-        r".*Checkpoint directory .* exists and is not empty",
-    ):
+    for message in (r".*LeafSpec.*is deprecated", r".*does not have many workers"):
         warnings.filterwarnings("ignore", message=message)
-    warnings.filterwarnings("ignore", category=FutureWarning, module=r"monai\.")
 
 
 def _parser(program: str, description: str, commands: Sequence[Command]) -> ArgumentParser:
