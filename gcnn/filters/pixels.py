@@ -20,9 +20,10 @@ class Pixels(Basis):
     any dimension.
 
     Args:
-        disc: keep only the pixels inside the inscribed disc (ball), whose content stays inside
-            the kernel at every angle. The default keeps the corners: parts of them leave the
-            kernel at 45°, but a 3×3 kernel would lose 4 of its 9 weights.
+        disc: keep only the pixels whose centres lie inside the disc (ball) of radius
+            `(kernel_size - 1) / 2`: hardly anything of them leaves the kernel, at any angle. The
+            default keeps the corners: parts of them leave the kernel at 45°, but a 3×3 kernel
+            would lose 4 of its 9 weights.
     """
 
     disc: bool = False
@@ -35,8 +36,7 @@ class Pixels(Basis):
         functions = torch.unflatten(moved.permute(2, 1, 0), -1, (kernel_size,) * dim)
         if self.disc:
             radius = grid_points((kernel_size,) * dim).norm(dim=-1)
-            inside = (radius <= kernel_size / 2).to(functions.dtype)
-            functions = functions[inside.flatten().bool()] * inside
+            functions = functions[(radius <= (kernel_size - 1) / 2).flatten()]
         return functions.contiguous()
 
     def operator(self, matrix: Tensor, kernel_size: int) -> Tensor:
