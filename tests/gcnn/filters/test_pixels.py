@@ -1,0 +1,116 @@
+"""Pixels as a basis: permutations on the grid's own angles, bilinear weights elsewhere."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gcnn import groups
+from gcnn.filters import Pixels
+from gcnn.geometry import mirror, rotation
+from tests.gcnn.cases import CLOSED, SCALED, cube, exact_elements
+
+
+def deltas(kernel_size, dim=2):
+    count = kernel_size**dim
+    return torch.eye(count, dtype=torch.float64).unflatten(-1, (kernel_size,) * dim)
+
+
+@pytest.mark.parametrize("kernel_size", [1, 2, 3, 4, 5])
+def test_quarter_turns_and_mirrors_permute_the_pixels(kernel_size):
+    moved = Pixels().move(groups.P4M().matrices, kernel_size)
+    f = deltas(kernel_size)
+    assert moved.shape == (kernel_size**2, 8, kernel_size, kernel_size)
+    for k in range(4):
+        assert torch.equal(moved[:, k], torch.rot90(f, k, (-2, -1)))
+        assert torch.equal(moved[:, 4 + k], torch.rot90(f.flip(-1), k, (-2, -1)))
+
+
+@pytest.mark.parametrize("group", CLOSED, ids=repr)
+def test_the_operator_of_an_exact_element_is_a_sparse_permutation(group):
+    for element in exact_elements(group):
+        operator = Pixels().operator(group.matrices[element], 3)
+        assert operator.is_sparse
+        dense = operator.to_dense()
+        assert torch.equal(dense, dense.round())
+        assert dense.sum(0).eq(1).all() and dense.sum(1).eq(1).all()
+        assert operator._nnz() == 3**group.dim
+
+
+@settings(max_examples=15)
+@given(
+    degrees=st.floats(1, 359),
+    scale=st.floats(0.5, 2),
+    kernel_size=st.integers(2, 5),
+    mirrored=st.booleans(),
+)
+def test_other_matrices_weigh_the_pixels_around_bilinearly(degrees, scale, kernel_size, mirrored):
+    matrix = scale * rotation(degrees) @ (mirror() if mirrored else rotation(0))
+    operator = Pixels().operator(matrix, kernel_size).to_dense()
+    inverse = np.linalg.inv(matrix.numpy())
+    centre = (kernel_size - 1) / 2
+    for row, column in itertools.product(range(kernel_size), repeat=2):
+        x, y = inverse @ [column - centre, centre - row]
+        r, c = centre - y, centre + x
+        expected = [
+            max(0, 1 - abs(r - i)) * max(0, 1 - abs(c - j)) / scale**2
+            for i, j in itertools.product(range(kernel_size), repeat=2)
+        ]
+        found = operator[row * kernel_size + column].tolist()
+        assert found == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_operator_has_at_most_four_entries_a_row():
+    dense = Pixels().operator(rotation(30), 7).to_dense()
+    assert (dense != 0).sum(dim=1).max() <= 4
+
+
+def test_scaling_divides_by_the_determinant():
+    moved = Pixels().move(SCALED.matrices, 5)
+    centre = moved[12, :, 2, 2]
+    assert centre.tolist() == pytest.approx([1, 1 / 1.5**2, 1 / 2.25**2])
+
+
+@pytest.mark.parametrize(("kernel_size", "count"), [(3, 5), (5, 13), (7, 29)])
+def test_a_disc_keeps_the_pixels_inside_it(kernel_size, count):
+    half = kernel_size // 2
+    inside = [
+        math.hypot(i, j) <= half for i, j in itertools.product(range(-half, half + 1), repeat=2)
+    ]
+    assert sum(inside) == count
+    disc = Pixels(disc=True).move(groups.P4().matrices, kernel_size)
+    assert torch.equal(disc, Pixels().move(groups.P4().matrices, kernel_size)[inside])
+
+
+@pytest.mark.parametrize("kernel_size", [3, 4, 5, 7])
+def test_a_disc_stays_inside_the_kernel_at_any_angle_and_corners_do_not(kernel_size):
+    matrices = groups.Dihedral(16).matrices
+    window = torch.nn.functional.pad(torch.ones(kernel_size, kernel_size), (3,) * 4).bool()
+    wide = Pixels().move(matrices, kernel_size + 6)[window.flatten()]
+    lost = wide.masked_fill(window, 0).sum(dim=(2, 3)).amax(dim=1)
+    kept = Pixels(disc=True).move(matrices[:1], kernel_size).flatten(1).argmax(dim=1)
+    assert lost[kept].max() < 0.05
+    assert lost[0] > 0.3
+
+
+def test_voxels_serve_the_cube():
+    moved = Pixels().move(cube().matrices, 3)
+    assert moved.shape == (27, 24, 3, 3, 3)
+    assert torch.equal(moved.flatten(2).sum(-1), torch.ones(27, 24, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("kernel_size", [0, -1, 3.0, True, "3", (3, 3)])
+def test_a_kernel_size_must_be_a_positive_integer(kernel_size):
+    with pytest.raises(ValueError, match="kernel_size must be a positive integer, got"):
+        Pixels().sample(groups.P4().matrices, kernel_size)
+
+
+def test_equal_bases_share_what_was_sampled():
+    matrices = groups.SE2(8).matrices
+    assert Pixels().sample(matrices, 3) is Pixels().sample(matrices.clone(), 3)
+    assert Pixels().sample(matrices, 3) is not Pixels(disc=True).sample(matrices, 3)
+    assert not Pixels().sample(matrices, 3).requires_grad
