@@ -1,0 +1,1 @@
+"""Measurements against plain convolutions and the peers: `python -m benchmarks.<name>`."""
