@@ -17,21 +17,28 @@ SLIDES_LEVELS = 5
 """Levels of the networks at their own widths (`channels=None`)."""
 
 
-def build_network(name: str, channels: Sequence[int] | None = None) -> nn.Module:
+ARCHITECTURE = ("kernel_size", "downsampling", "anti_aliased")
+"""Options of a run that are arguments of `gcnn.models.UNet`."""
+
+
+def build_network(
+    name: str, channels: Sequence[int] | None = None, **architecture: Any
+) -> nn.Module:
     """The U-Net `name` for colour images `(batch, 3, H, W)`; its logits are `(batch, 1, H, W)`.
 
     Args:
         name: one of `NETWORKS`.
         channels: fields of each level, the finest first; `None` = the widths of the study.
+        architecture: further arguments of `gcnn.models.UNet`.
 
     Raises:
         UserError: there is no such network.
-        ValueError: the channels make no network.
+        ValueError: the channels or the architecture make no network.
     """
     if name not in NETWORKS:
         raise UserError(f"unknown network {name!r}; choose from {', '.join(NETWORKS)}")
     widths = None if channels is None else tuple(channels)
-    network: nn.Module = models.polyp_unet(name, in_channels=3, out_channels=1, channels=widths)
+    network: nn.Module = models.polyp_unet(name, channels=widths, **architecture)
     return network
 
 
@@ -40,25 +47,26 @@ def parameters(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def matched_channels(name: str, channels: Sequence[int]) -> list[int]:
+def matched_channels(name: str, channels: Sequence[int], **architecture: Any) -> list[int]:
     """Fields of each level with which `name` has nearly as many parameters as the plain U-Net.
 
     Args:
         name: one of `NETWORKS`.
         channels: widths of the plain U-Net.
+        architecture: of both, see `build_network`.
 
     Returns:
         `channels`, scaled by one factor and rounded. At widths of a few channels the rounding can
         leave a difference of some ten per cent.
     """
-    wanted = parameters(build_network(NETWORKS[0], channels))
+    wanted = parameters(build_network(NETWORKS[0], channels, **architecture))
     tried: dict[tuple[int, ...], int] = {}
     narrow, wide = 0.0, 2.0
     for _ in range(12):
         factor = (narrow + wide) / 2
         scaled = tuple(max(1, round(factor * width)) for width in channels)
         if scaled not in tried:
-            tried[scaled] = parameters(build_network(name, scaled))
+            tried[scaled] = parameters(build_network(name, scaled, **architecture))
         if tried[scaled] < wanted:
             narrow = factor
         else:
@@ -68,12 +76,12 @@ def matched_channels(name: str, channels: Sequence[int]) -> list[int]:
 
 
 def network_arguments(options: dict[str, Any]) -> dict[str, Any]:
-    """What `build_network` needs for a run with these options (`network` and `channels`)."""
+    """What `build_network` needs for a run with these options."""
     name, channels = options["network"], options["channels"]
-    return {
-        "name": name,
-        "channels": None if channels is None else matched_channels(name, channels),
-    }
+    architecture = {option: options[option] for option in ARCHITECTURE if option in options}
+    if channels is not None:
+        channels = matched_channels(name, channels, **architecture)
+    return {"name": name, "channels": channels, **architecture}
 
 
 def check_network(name: str, channels: Sequence[int] | None, size: int) -> None:

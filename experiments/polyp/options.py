@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from experiments.common.errors import UserError
 from experiments.common.options import Options, check_at_least
@@ -54,7 +54,25 @@ class DataOptions(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CommonOptions(HardwareOptions, TrainingOptions, DataOptions):
+class ArchitectureOptions(Options):
+    """What all networks have in common."""
+
+    kernel_size: int = 3
+    """edge of the kernels in pixels, odd"""
+    downsampling: Literal["max", "average", "blur"] = "max"
+    """between the levels; blur is the most accurate between multiples of 90 degrees"""
+    anti_aliased: bool = False
+    """nonlinearities on a grid twice as fine: more accurate between multiples of 90 degrees, slower"""
+
+    def check(self) -> None:
+        """Raises `UserError` for a kernel that cannot be centred."""
+        check_at_least("kernel_size", self.kernel_size, 1)
+        if self.kernel_size % 2 == 0:
+            raise UserError(f"--kernel_size {self.kernel_size}: an odd one keeps the size of maps")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommonOptions(HardwareOptions, TrainingOptions, ArchitectureOptions, DataOptions):
     """What one training and a whole study have in common."""
 
 

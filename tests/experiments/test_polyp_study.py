@@ -16,7 +16,13 @@ from experiments.common.cli import Command, run_command_line
 from experiments.common.errors import UserError
 from experiments.common.runs import RunFolder, load_network
 from experiments.polyp.__main__ import main
-from experiments.polyp.networks import NETWORKS, build_network, matched_channels, parameters
+from experiments.polyp.networks import (
+    NETWORKS,
+    build_network,
+    matched_channels,
+    network_arguments,
+    parameters,
+)
 from experiments.polyp.study import StudyOptions
 from experiments.polyp.train import TrainOptions
 
@@ -254,3 +260,18 @@ def test_config_files_hold_every_option_of_the_command_line(trained):
     config = yaml.safe_load((trained / "config.yaml").read_text())
     options = TrainOptions(out=trained, **config)
     assert options.config() == config
+
+
+def test_the_architecture_options_reach_the_network_and_its_checkpoint() -> None:
+    options = {"network": "p4", "channels": [4, 8], "kernel_size": 5, "downsampling": "blur"}
+    arguments = network_arguments({**options, "anti_aliased": True})
+    network = build_network(**arguments)
+    assert arguments["kernel_size"] == 5
+    assert {"AntiAliased", "SpatialBlurPool"} <= {type(m).__name__ for m in network.modules()}
+    plain = parameters(build_network("plain", [4, 8], kernel_size=5))
+    assert parameters(network) == pytest.approx(plain, rel=0.2)
+
+
+def test_an_even_kernel_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"--kernel_size 4: an odd one"):
+        TrainOptions(out=tmp_path, kernel_size=4)
