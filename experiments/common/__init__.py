@@ -1,1 +1,1 @@
-"""What every study shares: training, run folders, metrics, figures, the report and the command line."""
+"""What every study shares: training, run folders, metrics, figures, report and command line."""

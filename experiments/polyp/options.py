@@ -62,7 +62,7 @@ class ArchitectureOptions(Options):
     downsampling: Literal["max", "average", "blur"] = "max"
     """between the levels; blur is the most accurate between multiples of 90 degrees"""
     anti_aliased: bool = False
-    """nonlinearities on a grid twice as fine: more accurate between multiples of 90 degrees, slower"""
+    """nonlinearities on a grid twice as fine: more accurate between the grid's angles, slower"""
 
     def check(self) -> None:
         """Raises `UserError` for a kernel that cannot be centred."""
