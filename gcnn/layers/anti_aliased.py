@@ -7,6 +7,7 @@ import functools
 import torch
 from torch import Tensor, nn
 
+from gcnn.layers.memory_layout import in_layout_of
 from gcnn.layers.spatial import over_space
 
 # A Kaiser window of 12 taps on the coarse grid, cut at 0.9 of its Nyquist frequency.
@@ -51,12 +52,13 @@ class AntiAliased(nn.Module):
     def _apply_between_grids(self, x: Tensor) -> Tensor:
         axes = range(x.ndim - self.dim, x.ndim)
         finer = [interpolation_matrix(x.shape[axis]).to(x) for axis in axes]
+        fine = x
         for axis, matrix in zip(axes, finer, strict=True):
-            x = _along(x, axis, matrix)
-        x = self.activation(x)
+            fine = _along(fine, axis, matrix)
+        coarse = self.activation(fine)
         for axis, matrix in zip(axes, finer, strict=True):
-            x = _along(x, axis, matrix.T / 2)
-        return x
+            coarse = _along(coarse, axis, matrix.T / 2)
+        return in_layout_of(x, coarse, self.dim)
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}"

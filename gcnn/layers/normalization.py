@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
 from gcnn.groups import Group
+from gcnn.layers.memory_layout import in_layout_of, is_channels_last
 
 
 class GroupBatchNorm(_BatchNorm):
@@ -21,12 +23,31 @@ class GroupBatchNorm(_BatchNorm):
         eps, momentum, affine, track_running_stats: as in `torch.nn.BatchNorm2d`.
     """
 
-    def __init__(self, group: Group, channels: int, *args: object, **kwargs: object) -> None:
-        super().__init__(channels, *args, **kwargs)  # type: ignore[arg-type]
+    def __init__(
+        self,
+        group: Group,
+        channels: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(channels, eps, momentum, affine, track_running_stats, device, dtype)
         self.group = group
 
+    def forward(self, x: Tensor) -> Tensor:
+        _require_features(type(self).__name__, self.group, x)
+        if not is_channels_last(x, self.group.dim):
+            return super().forward(x)
+        # Places as the batch, elements as the space: the same statistics, and no copy.
+        rows = x.movedim((1, 2), (-2, -1))
+        normalised = super().forward(rows.flatten(0, -3)).view(rows.shape)
+        return normalised.movedim((-2, -1), (1, 2))
+
     def _check_input_dim(self, input: Tensor) -> None:
-        _require_features(type(self).__name__, self.group, input)
+        pass  # forward has done it, before it may have moved the axes.
 
 
 class GroupInstanceNorm(_InstanceNorm):
@@ -41,9 +62,22 @@ class GroupInstanceNorm(_InstanceNorm):
         eps, momentum, affine, track_running_stats: as in `torch.nn.InstanceNorm2d`.
     """
 
-    def __init__(self, group: Group, channels: int, *args: object, **kwargs: object) -> None:
-        super().__init__(channels, *args, **kwargs)  # type: ignore[arg-type]
+    def __init__(
+        self,
+        group: Group,
+        channels: int,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(channels, eps, momentum, affine, track_running_stats, device, dtype)
         self.group = group
+
+    def forward(self, x: Tensor) -> Tensor:
+        return in_layout_of(x, super().forward(x), self.group.dim)
 
     def _check_input_dim(self, input: Tensor) -> None:
         _require_features(type(self).__name__, self.group, input)

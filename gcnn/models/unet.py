@@ -107,7 +107,7 @@ class UNet(nn.Module):
             skips.append(x)
         skips.pop()
         for double in self.decoder:
-            x = double(torch.cat([skips.pop(), self.up(x)], dim=1))
+            x = double(_joined(skips.pop(), self.up(x), self.dim))
         logits: Tensor = self.head(self.project(x))
         return logits
 
@@ -133,6 +133,14 @@ def _double(blocks: BuildingBlocks, in_channels: int, out_channels: int) -> nn.S
         blocks.unit(blocks.convolution(in_channels, out_channels), out_channels),
         blocks.unit(blocks.convolution(out_channels, out_channels), out_channels),
     )
+
+
+def _joined(skip: Tensor, x: Tensor, dim: int) -> Tensor:
+    """The fields of both; as plain channels, which keeps channels-last tensors what they are."""
+    if x.ndim == dim + 2:
+        return torch.cat([skip, x], dim=1)
+    plain = torch.cat([skip.flatten(1, 2), x.flatten(1, 2)], dim=1)
+    return torch.unflatten(plain, 1, (-1, x.shape[2]))
 
 
 def _dimension(dim: int | None, group: Group | None) -> int:

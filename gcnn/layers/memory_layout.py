@@ -1,0 +1,30 @@
+"""Keep `channels_last` tensors what they are.
+
+A feature map `(batch, channels, |H|, *space)` is channels-last if `(batch, channels · |H|, *space)`
+is: in memory, the elements of a field are neighbours.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_FORMATS = {2: torch.channels_last, 3: torch.channels_last_3d}
+
+
+def is_channels_last(x: Tensor, dim: int) -> bool:
+    """Whether an image or feature map with `dim` axes of space is channels-last, and only that."""
+    if dim not in _FORMATS:
+        return False
+    plain = x.flatten(1, 2) if x.ndim == dim + 3 else x
+    return plain.is_contiguous(memory_format=_FORMATS[dim]) and not plain.is_contiguous()
+
+
+def in_layout_of(x: Tensor, y: Tensor, dim: int) -> Tensor:
+    """`y`, channels-last if `x` is."""
+    if not is_channels_last(x, dim):
+        return y
+    if y.ndim == dim + 2:
+        return y.contiguous(memory_format=_FORMATS[dim])
+    plain = y.flatten(1, 2).contiguous(memory_format=_FORMATS[dim])
+    return torch.unflatten(plain, 1, y.shape[1:3])
