@@ -79,11 +79,12 @@ def relative_error(one, other):
 
 def equivariance_error(module, group, features):
     """The largest relative error of `module(h·f) = h·module(f)` over the exact elements."""
-    output = module(features)
-    return max(
-        relative_error(group.act(output, h), module(group.act(features, h)))
-        for h in exact_elements(group)
-    )
+    with torch.no_grad():
+        output = module(features)
+        return max(
+            relative_error(group.act(output, h), module(group.act(features, h)))
+            for h in exact_elements(group)
+        )
 
 
 class Blobs:

@@ -1,0 +1,72 @@
+"""The two formulas from weights to filters, against slow loops."""
+
+import itertools
+
+import pytest
+import torch
+
+from gcnn import groups
+from gcnn.layers.expansion import group_filters, lifting_filters
+from tests.gcnn.cases import SCALED, WITHOUT_PRODUCTS, cube, left_right
+
+GROUPS = (
+    groups.P4(),
+    groups.P4M(),
+    groups.SteerableSE2(8),
+    groups.Dihedral(3),
+    left_right(),
+    SCALED,
+    WITHOUT_PRODUCTS,
+)
+over_groups = pytest.mark.parametrize("group", GROUPS, ids=repr)
+
+
+def tables(group, kernel_size=3):
+    return group.basis.sample(group.matrices, kernel_size)
+
+
+def random(*shape):
+    return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+
+@over_groups
+def test_lifting_filters_sum_weights_times_moved_functions(group):
+    basis = tables(group)
+    weight = random(2, 3, len(basis))
+    expected = torch.zeros(2, group.order, 3, 3, 3, dtype=torch.float64)
+    for o, h, i, k in itertools.product(range(2), range(group.order), range(3), range(len(basis))):
+        expected[o, h, i] += weight[o, i, k] * basis[k, h]
+    torch.testing.assert_close(lifting_filters(weight, basis), expected)
+
+
+@over_groups
+def test_group_filters_take_the_weights_of_the_relative_element(group):
+    basis, order = tables(group), group.order
+    weight = random(2, 2, len(group.relative_matrices), len(basis))
+    filters = group_filters(weight, basis, group.relative)
+    assert filters.shape == (2, order, 2, order, 3, 3)
+    for h, g in itertools.product(range(order), repeat=2):
+        relative = torch.linalg.inv(group.matrices[h]) @ group.matrices[g]
+        distance = (group.relative_matrices - relative).abs().amax(dim=(1, 2))
+        m = int(distance.argmin())
+        assert distance[m] < 1e-9
+        expected = sum(weight[:, :, m, k, None, None] * basis[k, h] for k in range(len(basis)))
+        torch.testing.assert_close(filters[:, h, :, g], expected)
+
+
+def test_voxels_expand_too():
+    group = cube()
+    basis = tables(group)
+    weight = random(1, 1, 24, 27)
+    filters = group_filters(weight, basis, group.relative)
+    h, g = 5, 17
+    expected = torch.einsum("k,kxyz->xyz", weight[0, 0, group.relative[h, g]], basis[:, h])
+    torch.testing.assert_close(filters[0, h, 0, g], expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_expansion_keeps_the_dtype(dtype):
+    group = groups.P4()
+    basis = tables(group).to(dtype)
+    assert lifting_filters(random(1, 2, 9).to(dtype), basis).dtype == dtype
+    assert group_filters(random(1, 2, 4, 9).to(dtype), basis, group.relative).dtype == dtype
