@@ -8,6 +8,8 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
+from gcnn.geometry import ordinary_tensors
+
 
 class Basis(ABC):
     """A set of functions on the kernel grid that a group can move.
@@ -54,5 +56,5 @@ class _Matrices:
 
 @functools.lru_cache(maxsize=128)
 def _sample(basis: Basis, matrices: _Matrices, kernel_size: int) -> Tensor:
-    with torch.no_grad():
+    with torch.no_grad(), ordinary_tensors():
         return basis.move(matrices.matrices, kernel_size)

@@ -11,6 +11,7 @@ from gcnn.geometry.coordinates import (
     rotation,
 )
 from gcnn.geometry.resample import INTERPOLATIONS, transform
+from gcnn.geometry.tables import ordinary_tensors
 
 __all__ = [
     "INTERPOLATIONS",
@@ -18,6 +19,7 @@ __all__ = [
     "axis_matrix",
     "grid_points",
     "mirror",
+    "ordinary_tensors",
     "rotation",
     "transform",
 ]

@@ -15,9 +15,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from gcnn.geometry.tables import ordinary_tensors
+
 _SNAP = 1e-12
 
 
+@ordinary_tensors()
 def rotation(degrees: float) -> Tensor:
     """The counter-clockwise rotation of the plane by `degrees`, `(2, 2)` in float64.
 
@@ -31,6 +34,7 @@ def rotation(degrees: float) -> Tensor:
     return snap(torch.tensor([[cosine, -sine], [sine, cosine]], dtype=torch.float64))
 
 
+@ordinary_tensors()
 def mirror(degrees: float = 90.0) -> Tensor:
     """The reflection of the plane in the line through the centre at `degrees` to the x axis.
 
@@ -58,6 +62,7 @@ def _cartesian_from_axes(dim: int) -> Tensor:
     return change
 
 
+@ordinary_tensors()
 def axis_matrix(matrix: Tensor) -> Tensor:
     """A Cartesian matrix `(d, d)` written in the coordinates of the tensor axes, float64."""
     matrix = torch.as_tensor(matrix, dtype=torch.float64)
@@ -65,6 +70,7 @@ def axis_matrix(matrix: Tensor) -> Tensor:
     return snap(change.T @ matrix @ change)
 
 
+@ordinary_tensors()
 def grid_points(size: Sequence[int]) -> Tensor:
     """Cartesian coordinates of the pixel centres of a grid, about its centre.
 
@@ -79,6 +85,7 @@ def grid_points(size: Sequence[int]) -> Tensor:
     return mesh @ _cartesian_from_axes(len(size)).T
 
 
+@ordinary_tensors()
 def as_grid_symmetry(matrix: Tensor) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
     """How to move an image by `matrix` without interpolation, or None if that is impossible.
 

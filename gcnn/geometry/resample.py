@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from gcnn.geometry.coordinates import as_grid_symmetry, axis_matrix
+from gcnn.geometry.tables import ordinary_tensors
 
 INTERPOLATIONS = ("nearest", "linear", "cubic")
 
@@ -52,6 +53,7 @@ def transform(image: Tensor, matrix: Tensor, interpolation: str = "cubic") -> Te
     return _sample(image, points, interpolation)
 
 
+@ordinary_tensors()
 def _source_points(size: Sequence[int], matrix: Tensor) -> Tensor:
     """Axis coordinates `(prod(size), d)` in the input of every output pixel."""
     axes = [torch.arange(n, dtype=torch.float64) - (n - 1) / 2 for n in size]
@@ -121,6 +123,7 @@ def _spline_coefficients(image: Tensor, dim: int) -> Tensor:
 
 
 @functools.lru_cache(maxsize=64)
+@ordinary_tensors()
 def _spline_prefilter(size: int) -> Tensor:
     """The matrix from samples to cubic B-spline coefficients, mirrored at both ends."""
     matrix = torch.zeros(size, size, dtype=torch.float64)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gcnn.filters import Basis, Pixels
-from gcnn.geometry import transform
+from gcnn.geometry import ordinary_tensors, transform
 from gcnn.groups.tables import find, pairwise_relative, require_distinct
 
 
@@ -45,6 +45,7 @@ class Group:
         ValueError: matrices that are not square, not invertible, or not distinct.
     """
 
+    @ordinary_tensors()
     def __init__(
         self,
         matrices: Tensor | Sequence[Tensor],
@@ -61,6 +62,7 @@ class Group:
         self.relative, self.relative_matrices = pairwise_relative(self.matrices)
 
     @property
+    @ordinary_tensors()
     def identity(self) -> int:
         """The index of the element that moves nothing, -1 if there is none."""
         return int(find(torch.eye(self.dim, dtype=torch.float64)[None], self.matrices)[0])
@@ -126,7 +128,7 @@ class Group:
 def _checked(matrices: Tensor | Sequence[Tensor]) -> Tensor:
     if not isinstance(matrices, Tensor):
         matrices = torch.stack([torch.as_tensor(m, dtype=torch.float64) for m in matrices])
-    matrices = matrices.detach().to("cpu", torch.float64)
+    matrices = matrices.detach().to("cpu", torch.float64, copy=True)
     if matrices.ndim != 3 or matrices.shape[1] != matrices.shape[2] or not matrices.shape[0]:
         raise ValueError(f"matrices must be (|H|, d, d), got shape {tuple(matrices.shape)}")
     singular = torch.linalg.det(matrices).abs() < 1e-12

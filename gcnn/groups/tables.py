@@ -7,11 +7,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from gcnn.geometry import ordinary_tensors
 from gcnn.geometry.coordinates import snap
 
 _SAME = 1e-6
 
 
+@ordinary_tensors()
 def find(wanted: Tensor, among: Tensor) -> Tensor:
     """Where each matrix stands in a list: `(n, d, d)` in `(m, d, d)` gives `(n,)`, -1 if absent."""
     distance = torch.cdist(wanted.flatten(1), among.flatten(1), p=torch.inf)
@@ -19,6 +21,7 @@ def find(wanted: Tensor, among: Tensor) -> Tensor:
     return torch.where(smallest < _SAME, index, -1)
 
 
+@ordinary_tensors()
 def generate(*generators: Tensor | Sequence[Sequence[float]], limit: int = 256) -> Tensor:
     """The finite group that matrices generate: all their products.
 

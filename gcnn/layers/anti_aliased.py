@@ -7,6 +7,7 @@ import functools
 import torch
 from torch import Tensor, nn
 
+from gcnn.geometry import ordinary_tensors
 from gcnn.layers.memory_layout import in_layout_of
 from gcnn.layers.spatial import over_space
 
@@ -95,4 +96,4 @@ def _build(size: int) -> Tensor:
     return torch.zeros(2 * size, size, dtype=torch.float64).scatter_add_(1, index, weight)
 
 
-_remembered = functools.lru_cache(maxsize=64)(_build)
+_remembered = functools.lru_cache(maxsize=64)(ordinary_tensors()(_build))
