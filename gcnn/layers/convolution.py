@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from gcnn.filters import Basis
 from gcnn.groups import Group
 from gcnn.layers.filter_cache import FilterCache
+from gcnn.layers.initialization import expected_gain
 from gcnn.layers.sampling_grid import positive_integer, require_centred, resolve_padding
 
 _CONVOLUTIONS: dict[int, Callable[..., Tensor]] = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
@@ -86,18 +87,18 @@ class Convolution(nn.Module):
         """The shape of a weight between one input and one output field."""
 
     @abstractmethod
-    def _expand(self, weight: Tensor) -> Tensor:
+    def _expand(self, weight: Tensor, basis: Tensor, relative: Tensor) -> Tensor:
         """Filters `(out · |H|, in [· |H|], *kernel)` from weights."""
 
     def reset_parameters(self) -> None:
         """Draw the weights so that features keep their variance through ReLUs; zero the bias.
 
-        He et al., "Delving deep into rectifiers", ICCV 2015: for white input, an output has the
-        variance `in · interacting elements · Σ_k ‖φ_k‖² · var(weight)` times the mean square of
-        the input, which a ReLU halves.
+        He et al., "Delving deep into rectifiers", ICCV 2015: an output has the variance
+        `in · interacting elements · gain of the basis · var(weight)` times the mean square of the
+        input, which a ReLU halves; `expected_gain` says for which input.
         """
-        energy = float(self._sampled[:, 0].square().sum())
-        fan_in = self.weight.shape[1] * self._interacting() * energy
+        gain = expected_gain(self._sampled)
+        fan_in = self.weight.shape[1] * self._interacting() * gain
         nn.init.normal_(self.weight, std=math.sqrt(2 / fan_in))
         if self.bias is not None:
             nn.init.zeros_(self.bias)
@@ -119,10 +120,25 @@ class Convolution(nn.Module):
         return None if self.bias is None else self.bias.repeat_interleave(self.group.order)
 
     def _expanded(self, weight: Tensor) -> Tensor:
+        device = weight.device.type
+        if not torch.amp.is_autocast_available(device):
+            return self._expanded_in_full(weight)
         # Under autocast the product with the basis would round the basis to half precision,
         # and with it the equivariance.
-        with torch.autocast(weight.device.type, enabled=False):
-            return self._expand(weight.to(self._basis.dtype)).to(weight.dtype)
+        with torch.autocast(device, enabled=False):
+            return self._expanded_in_full(weight)
+
+    def _expanded_in_full(self, weight: Tensor) -> Tensor:
+        basis, relative = self._basis, self._relative
+        if basis.device != weight.device or basis.dtype != _table_dtype(weight):
+            # The weights were replaced by others, or a function was called with others.
+            basis, relative = self._tables(weight)
+        return self._expand(weight.to(basis.dtype), basis, relative).to(weight.dtype)
+
+    def _tables(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """The sampled basis and the relative table, for weights of this dtype and device."""
+        basis = self._sampled.to(weight.device, _table_dtype(weight))
+        return basis, self.group.relative.to(weight.device)
 
     def _convolve(self, x: Tensor) -> Tensor:
         """`(batch, channels, *space)` to `(batch, out · |H|, *space)`."""
@@ -144,10 +160,7 @@ class Convolution(nn.Module):
         )
 
     def _place_tables(self) -> None:
-        # Half precision is for features; filters are expanded in float32 at least.
-        dtype = torch.promote_types(self.weight.dtype, torch.float32)
-        self._basis = self._sampled.to(self.weight.device, dtype)
-        self._relative = self.group.relative.to(self.weight.device)
+        self._basis, self._relative = self._tables(self.weight)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Convolution:
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
@@ -155,6 +168,11 @@ class Convolution(nn.Module):
         self._place_tables()
         self._cache.clear()
         return self
+
+    def _load_from_state_dict(self, *args: Any) -> None:
+        super()._load_from_state_dict(*args)
+        # The weights themselves may have been replaced (assign=True).
+        self._place_tables()
 
     def train(self, mode: bool = True) -> Convolution:
         if mode:
@@ -177,3 +195,8 @@ class Convolution(nn.Module):
         if self.padding_mode != "zeros":
             text += f", padding_mode={self.padding_mode!r}"
         return f"{text}, basis={self.basis}"
+
+
+def _table_dtype(weight: Tensor) -> torch.dtype:
+    # Half precision is for features; filters are expanded in float32 at least.
+    return torch.promote_types(weight.dtype, torch.float32)

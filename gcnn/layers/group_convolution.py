@@ -42,8 +42,8 @@ class GroupConv(Convolution):
     def _interacting(self) -> int:
         return self.group.order
 
-    def _expand(self, weight: Tensor) -> Tensor:
-        filters = group_filters(weight, self._basis, self._relative)
+    def _expand(self, weight: Tensor, basis: Tensor, relative: Tensor) -> Tensor:
+        filters = group_filters(weight, basis, relative)
         return filters.flatten(2, 3).flatten(0, 1)
 
     def forward(self, x: Tensor) -> Tensor:

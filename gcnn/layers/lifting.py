@@ -37,8 +37,8 @@ class LiftingConv(Convolution):
     def _weight_shape(self) -> tuple[int, ...]:
         return (self._sampled.shape[0],)
 
-    def _expand(self, weight: Tensor) -> Tensor:
-        return lifting_filters(weight, self._basis).flatten(0, 1)
+    def _expand(self, weight: Tensor, basis: Tensor, relative: Tensor) -> Tensor:
+        return lifting_filters(weight, basis).flatten(0, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         if x.ndim != self.group.dim + 2 or x.shape[1] != self.in_channels:
