@@ -14,10 +14,25 @@ _FORMATS = {2: torch.channels_last, 3: torch.channels_last_3d}
 
 def is_channels_last(x: Tensor, dim: int) -> bool:
     """Whether an image or feature map with `dim` axes of space is channels-last, and only that."""
-    if dim not in _FORMATS:
+    if dim not in _FORMATS or x.numel() == 0:
         return False
-    plain = x.flatten(1, 2) if x.ndim == dim + 3 else x
-    return plain.is_contiguous(memory_format=_FORMATS[dim]) and not plain.is_contiguous()
+    channels, space = range(1, x.ndim - dim), range(x.ndim - dim, x.ndim)
+    return _follow(x, (0, *space, *channels)) and not _follow(x, (0, *channels, *space))
+
+
+def _follow(x: Tensor, axes: tuple[int, ...]) -> bool:
+    """Whether memory runs through the axes in this order, the last one fastest.
+
+    From the strides, because `is_contiguous(memory_format=...)` knows neither feature maps nor
+    `torch.vmap`.
+    """
+    expected = 1
+    for axis in reversed(axes):
+        if x.shape[axis] != 1:
+            if x.stride(axis) != expected:
+                return False
+            expected *= x.shape[axis]
+    return True
 
 
 def in_layout_of(x: Tensor, y: Tensor, dim: int) -> Tensor:
