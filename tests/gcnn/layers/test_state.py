@@ -1,0 +1,130 @@
+"""Checkpoints hold weights only, and copies, files and modes change nothing."""
+
+import copy
+import io
+import pickle
+
+import pytest
+import torch
+from torch import nn
+
+from gcnn import groups
+from tests.gcnn.layers.networks import GROUPS, image, network
+
+over_groups = pytest.mark.parametrize("group", GROUPS, ids=repr)
+KEYS = [
+    "0.weight", "0.bias",
+    "1.weight", "1.bias", "1.running_mean", "1.running_var", "1.num_batches_tracked",
+    "3.weight", "3.bias",
+]  # fmt: skip
+
+
+def through_a_file(thing, **options):
+    file = io.BytesIO()
+    torch.save(thing, file)
+    file.seek(0)
+    return torch.load(file, **options)
+
+
+@torch.no_grad()
+def used(group):
+    """A network in eval mode whose filters are remembered, and its output."""
+    model, x = network(group), image(group)
+    model(x)
+    model.eval()
+    return model, x, model(x)
+
+
+@over_groups
+@pytest.mark.parametrize("training", [True, False])
+def test_a_checkpoint_holds_weights_only(group, training):
+    model, _, _ = used(group)
+    assert list(model.train(training).state_dict()) == KEYS
+
+
+@over_groups
+def test_a_checkpoint_loads_with_weights_only_between_train_and_eval_mode(group):
+    model, x, expected = used(group)
+    for save_training in (True, False):
+        for load_training in (True, False):
+            state = through_a_file(model.train(save_training).state_dict(), weights_only=True)
+            other = network(group, seed=9).train(load_training)
+            with torch.no_grad():
+                other(x)  # An eval network remembers filters of its own.
+            assert other.load_state_dict(state).missing_keys == []
+            assert torch.equal(other.eval()(x), expected)
+
+
+@over_groups
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(
+    "duplicate",
+    [
+        copy.deepcopy,
+        lambda model: pickle.loads(pickle.dumps(model)),
+        lambda model: through_a_file(model, weights_only=False),
+    ],
+    ids=["deepcopy", "pickle", "torch.save"],
+)
+def test_a_copy_computes_the_same_and_stands_alone(group, training, duplicate):
+    model, x, expected = used(group)
+    other = duplicate(model.train(training))
+    assert other.training is training
+    assert torch.equal(other.eval()(x), expected)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.zero_()
+    assert not other(x).any()
+    assert torch.equal(model.eval()(x), expected)
+
+
+def test_a_copy_of_a_training_network_keeps_training():
+    model = copy.deepcopy(network(groups.SteerableSE2(8)))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    before = model[3].weight.detach().clone()
+    model(image(groups.SteerableSE2(8))).square().mean().backward()
+    optimizer.step()
+    assert not torch.equal(model[3].weight, before)
+
+
+def test_a_pickled_network_carries_no_remembered_filters():
+    model, _x, _ = used(groups.SteerableSE2(8))
+    with_filters = len(pickle.dumps(model))
+    model.train()
+    assert with_filters - len(pickle.dumps(model)) < 200
+
+
+@over_groups
+def test_a_checkpoint_of_another_dtype_loads_into_ones_own(group):
+    model, x, expected = used(group)
+    other = network(group, seed=9).double().eval()
+    other.load_state_dict(model.state_dict())
+    assert other(x.double()).dtype == torch.float64
+    torch.testing.assert_close(other(x.double()).float(), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_a_missing_or_misshapen_weight_is_reported_by_torch():
+    model = network(groups.P4())
+    state = model.state_dict()
+    del state["3.weight"]
+    with pytest.raises(RuntimeError, match=r"Missing key\(s\) in state_dict: \"3.weight\""):
+        model.load_state_dict(state)
+    with pytest.raises(RuntimeError, match=r"size mismatch for 0\.weight"):
+        network(groups.SteerableSE2(8)).load_state_dict(network(groups.P4()).state_dict())
+
+
+def test_moving_averages_of_weights_work():
+    model = network(groups.P4())
+    average = torch.optim.swa_utils.AveragedModel(model)
+    average.update_parameters(model)
+    torch.testing.assert_close(average.eval()(image(groups.P4())), model.eval()(image(groups.P4())))
+
+
+def test_weights_shared_by_two_layers_stay_shared():
+    group = groups.P4()
+    one, other = network(group)[3], network(group, seed=5)[3]
+    other.weight, other.bias = one.weight, one.bias
+    both = copy.deepcopy(nn.Sequential(one, other)).double()
+    assert both[0].weight is both[1].weight
+    x = torch.randn(1, 3, 4, 5, 5, dtype=torch.float64)
+    torch.testing.assert_close(both[0](x), both[1](x))
