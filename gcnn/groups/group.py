@@ -18,6 +18,7 @@ class Group:
     A new group is its matrices and a basis for its filters; the tables and the action follow.
 
     >>> from gcnn.geometry import mirror
+    >>> from gcnn.groups import generate
     >>> left_right = Group(generate(mirror()), name="Mirror()")
     >>> left_right.order, left_right.product.tolist()
     (2, [[0, 1], [1, 0]])
