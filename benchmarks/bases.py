@@ -1,9 +1,10 @@
-"""Which filter basis is moved best: the span, and networks before and after training on generated polyps.
+"""Which filter basis is moved best: its span, and networks before and after training.
 
-For harmonics, the optimal basis and bilinearly turned pixels at kernels of 3, 5 and 7 pixels: the number of functions
-K, the worst and the mean steering error λ of their span, and the equivariance error at 45 degrees of a network on C8
-(three convolutions with normalisation and ReLU between), at initialisation and after training it to segment generated polyps, with the
-Dice that it reached. The error is measured on held-out images turned by cubic splines, whose floor is printed beside.
+For harmonics, the optimal basis and bilinearly turned pixels, at kernels of 3, 5 and 7 pixels: the
+number of functions K, the worst and the mean steering error λ of their span, and the equivariance
+error at 45 degrees of a network on C8 (three convolutions with normalisation and ReLU between), at
+initialisation and after training it to segment generated polyps, with the Dice that it reached.
+The error is measured on held-out images turned by cubic splines, whose floor is printed beside.
 Figures are medians over seeds.
 """
 

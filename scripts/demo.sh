@@ -7,6 +7,6 @@ cd "$(dirname "$0")/.."
 environment .venv-demo experiments
 
 step "Training and comparing the networks"
-run "$python" -m experiments.polyp study --out runs/demo
+run "$python" -m experiments.polyp study --lit --out runs/demo
 
 step "The report is $(pwd)/runs/demo/report.html: open it in a browser"
