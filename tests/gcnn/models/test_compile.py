@@ -1,0 +1,114 @@
+"""Whole U-Nets through torch.compile and torch.export."""
+
+import shutil
+
+import pytest
+import torch
+
+from gcnn import groups
+from gcnn.models import UNet
+
+compiler = pytest.mark.skipif(
+    not any(map(shutil.which, ("g++", "clang++", "c++"))), reason="no C++ compiler for inductor"
+)
+ALL_ELSE = {"downsampling": "blur", "norm": "instance", "anti_aliased": True, "pool": "mean"}
+
+
+@pytest.fixture(autouse=True)
+def fresh_compiler():
+    torch.compiler.reset()
+    yield
+    torch.compiler.reset()
+
+
+def network(group, **options):
+    torch.manual_seed(0)
+    return UNet(1, 1, group, (2, 3), **options)
+
+
+@pytest.fixture
+def x():
+    return torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+def same_in_train_and_eval_mode(group, x, backend, **options):
+    model, twin = network(group, **options), network(group, **options)
+    compiled = torch.compile(model, fullgraph=True, backend=backend)
+    found, expected = compiled(x), twin(x)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+    found.square().sum().backward()
+    expected.square().sum().backward()
+    for one, other in zip(model.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad, atol=1e-4, rtol=1e-3)
+    model.eval(), twin.eval()
+    with torch.no_grad():
+        torch.testing.assert_close(compiled(x), twin(x), atol=1e-5, rtol=1e-4)
+        for net in (model, twin):
+            net.head.weight.mul_(2)
+            net.encoder[0][0][0].weight.data.mul_(0.5)
+        torch.testing.assert_close(compiled(x), twin(x), atol=1e-5, rtol=1e-4)
+
+
+@compiler
+@pytest.mark.slow
+def test_inductor_gives_the_same_output_and_gradients(x):
+    same_in_train_and_eval_mode(groups.SteerableSE2(4), x, "inductor")
+
+
+@pytest.mark.slow
+def test_the_whole_graph_is_captured_with_every_other_option(x):
+    same_in_train_and_eval_mode(groups.P4(), x, "aot_eager", **ALL_ELSE)
+
+
+@pytest.mark.slow
+def test_other_sizes_and_batches_need_no_other_graph():
+    model = UNet(1, 1, groups.P4(), (2, 3)).eval()
+    graphs = []
+
+    def backend(graph, _):
+        graphs.append(graph)
+        return graph.forward
+
+    compiled = torch.compile(model, fullgraph=True, backend=backend, dynamic=True)
+    with torch.no_grad():
+        for shape in ((2, 1, 8, 12), (3, 1, 12, 16), (5, 1, 20, 14)):
+            image = torch.randn(shape)
+            torch.testing.assert_close(compiled(image), model(image), atol=1e-5, rtol=1e-4)
+    assert len(graphs) == 1
+
+
+@pytest.mark.parametrize(
+    ("group", "options"),
+    [(groups.P4(), ALL_ELSE), (groups.SteerableSE2(8), {})],
+    ids=["P4()-all-else", "SteerableSE2(8)"],
+)
+def test_export_gives_the_same_output(group, options, x):
+    model = network(group, **options).eval()
+    exported = torch.export.export(model, (x,))
+    with torch.no_grad():
+        torch.testing.assert_close(exported.module()(x), model(x), atol=1e-5, rtol=1e-4)
+
+
+def test_export_with_any_batch(x):
+    model = network(groups.P4()).eval()
+    batch = torch.export.Dim("batch", min=1, max=16)
+    exported = torch.export.export(model, (x,), dynamic_shapes=({0: batch},)).module()
+    image = torch.randn(5, 1, 8, 8)
+    with torch.no_grad():
+        torch.testing.assert_close(exported(image), model(image), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::DeprecationWarning")
+def test_a_traced_network_computes_the_same(x):
+    model = network(groups.P4()).eval().requires_grad_(False)
+    traced = torch.jit.trace(model, (x,))
+    torch.testing.assert_close(traced(2 * x), model(2 * x), atol=1e-5, rtol=1e-4)
+
+
+def test_autocast_compiles(x):
+    model = network(groups.P4()).eval()
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        found, expected = compiled(x), model(x)
+    assert found.dtype == expected.dtype == torch.bfloat16
+    torch.testing.assert_close(found.float(), expected.float(), atol=0.05, rtol=0.05)
