@@ -1,0 +1,72 @@
+"""check_group accepts what keeps its promises and names what does not."""
+
+import pytest
+import torch
+
+from gcnn import filters, groups
+from gcnn.equivariance import check_group
+from gcnn.geometry import rotation
+from tests.gcnn.cases import SCALED, WITHOUT_PRODUCTS, cube, left_right
+
+GOOD = (
+    groups.P4(),
+    groups.P4M(),
+    groups.SteerableSE2(8),
+    groups.Dihedral(3),
+    left_right(),
+    cube(),
+)
+
+
+@pytest.mark.parametrize("group", GOOD, ids=repr)
+def test_good_groups_pass_every_law(group):
+    report = check_group(group)
+    assert all(check.holds for check in report.checks)
+    assert len(report.checks) == 10
+    assert str(report).splitlines()[0] == f"{group}: {group.order} elements in {group.dim}D"
+    assert str(report).count("ok  ") == 10
+
+
+def test_a_set_that_is_not_closed_fails_unless_it_is_meant_to_be_a_window():
+    with pytest.raises(ValueError, match="FAIL closure: 3 of 9 products leave the set"):
+        check_group(SCALED)
+    assert all(check.holds for check in check_group(SCALED, window=True).checks)
+
+
+def test_missing_elements_are_named():
+    three = groups.Group([rotation(0), rotation(90), rotation(180)], name="Three()")
+    with pytest.raises(ValueError, match=r"FAIL inverses: missing for elements \[1\]"):
+        check_group(three)
+    with pytest.raises(ValueError, match="FAIL identity: missing"):
+        check_group(WITHOUT_PRODUCTS, window=True)
+
+
+def test_a_basis_that_does_not_move_with_the_group_is_found():
+    class Still(filters.Basis):
+        def move(self, matrices, kernel_size):
+            values = filters.Pixels().move(matrices[:1], kernel_size)
+            return values.expand(-1, len(matrices), -1, -1)
+
+    broken = groups.Group(groups.P4().matrices, Still(), name="Broken()")
+    with pytest.raises(ValueError, match="FAIL the basis moves with the group: 9 functions") as e:
+        check_group(broken)
+    assert "FAIL lifting convolution" in str(e.value)
+    assert "ok   associativity" in str(e.value)
+
+
+def test_an_action_that_is_no_homomorphism_is_found():
+    class Forgetful(groups.Group):
+        def _permute_elements(self, features, element):
+            return features
+
+    broken = Forgetful(groups.P4M().matrices, name="Forgetful()")
+    with pytest.raises(ValueError, match=r"FAIL lifting convolution: error"):
+        check_group(broken)
+
+
+def test_the_random_state_is_left_alone():
+    torch.manual_seed(0)
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    check_group(groups.P4())
+    assert torch.equal(torch.rand(1), expected)

@@ -1,0 +1,160 @@
+"""The equivariance error of a module, against hand-made modules whose error is known."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from gcnn import groups, layers
+from gcnn.equivariance import Blobs, equivariance_error, error_curve
+from gcnn.models import UNet
+
+P4, C8 = groups.P4(), groups.SE2(8)
+
+
+class Add(nn.Module):
+    """Adds a fixed pattern, which does not move with the input."""
+
+    def __init__(self, pattern):
+        super().__init__()
+        self.pattern = pattern
+
+    def forward(self, x):
+        return x + self.pattern
+
+
+def test_the_error_is_the_formula():
+    torch.manual_seed(0)
+    x, pattern = torch.randn(3, 1, 6, 6), torch.randn(6, 6)
+    report = equivariance_error(Add(pattern), P4, x)
+    for row in report.rows:
+        turned = torch.rot90(x, row.element, (-2, -1)) + pattern
+        expected = torch.rot90(x + pattern, row.element, (-2, -1))
+        errors = (turned - expected).flatten(1).norm(dim=1) / turned.flatten(1).norm(dim=1)
+        assert row.error == pytest.approx(float(errors.mean()), rel=1e-5)
+        assert row.exact and row.floor == 0
+    assert report.rows[0].error == 0
+    assert report.worst == report.worst_exact == max(row.error for row in report.rows)
+
+
+def test_an_equivariant_network_has_rounding_error_and_a_plain_one_has_not():
+    equivariant = UNet(1, 1, P4, (2, 3)).double()
+    assert equivariance_error(equivariant, P4, Blobs(size=16)).worst < 1e-10
+    plain = nn.Conv2d(1, 1, 3, padding=1).double()
+    assert equivariance_error(plain, P4, Blobs(size=16)).worst > 0.01
+
+
+def test_feature_maps_images_and_vectors_are_compared():
+    lifting = layers.LiftingConv(P4, 1, 2, 3, padding=1).double()
+    pooled = nn.Sequential(lifting, layers.GroupPool(P4))
+    vector = nn.Sequential(pooled, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    for module in (lifting, pooled, vector):
+        report = equivariance_error(module, P4, Blobs(size=15))
+        assert report.worst < 1e-10 and len(report.rows) == 4
+
+
+def test_between_the_grid_angles_the_floor_of_interpolation_stands_beside():
+    report = equivariance_error(nn.Identity(), C8, Blobs(size=65))
+    for row in report.rows:
+        assert row.exact == (row.element % 2 == 0)
+        if not row.exact:
+            assert 1e-5 < row.floor < 1e-3
+            assert row.error == pytest.approx(row.floor, rel=1.5)
+
+
+def test_the_floor_grows_with_a_coarser_interpolation():
+    floors = [
+        equivariance_error(nn.Identity(), C8, Blobs(size=65), [1], interpolation=name).worst
+        for name in ("cubic", "linear", "nearest")
+    ]
+    assert floors[0] < floors[1] < floors[2]
+
+
+def test_only_the_elements_asked_for_are_measured():
+    report = equivariance_error(nn.Identity(), C8, Blobs(size=17), elements=[3, 6])
+    assert [row.element for row in report.rows] == [3, 6]
+    only_between = equivariance_error(nn.Identity(), C8, Blobs(size=17), elements=[1])
+    assert only_between.worst_exact == 0
+
+
+def test_blobs_that_fit_are_made_where_no_input_is_given():
+    report = equivariance_error(layers.LiftingConv(P4, 3, 1, 3, padding=1).double(), P4)
+    assert report.worst < 1e-10
+
+
+def test_a_tensor_is_moved_by_the_group_itself():
+    x = torch.randn(2, 1, 9, 7, dtype=torch.float64)
+    lifting = layers.LiftingConv(P4, 1, 2, 3, padding=1).double()
+    assert equivariance_error(lifting, P4, x).worst < 1e-10
+
+
+def test_modes_are_as_they_were_afterwards_and_statistics_untouched():
+    network = UNet(1, 1, P4, (2, 3)).train()
+    network.encoder[0].eval()
+    modes = [module.training for module in network.modules()]
+    state = {name: value.clone() for name, value in network.state_dict().items()}
+    equivariance_error(network, P4, Blobs(size=8))
+    assert [module.training for module in network.modules()] == modes
+    assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
+
+
+def test_modes_are_as_they_were_after_a_failure():
+    network = UNet(1, 1, P4, (2, 3)).train()
+    with pytest.raises(ValueError, match="multiple of 2"):
+        equivariance_error(network, P4, Blobs(size=9))
+    assert all(module.training for module in network.modules())
+
+
+def test_an_output_of_another_shape_is_refused():
+    network = nn.AvgPool2d((2, 1))
+    with pytest.raises(ValueError, match=r"element 1 of P4\(\) takes the output to shape"):
+        equivariance_error(network, P4, torch.randn(1, 1, 8, 8))
+
+
+def test_an_output_that_cannot_be_moved_is_refused():
+    lifting = layers.LiftingConv(C8, 1, 1, 3)
+    with pytest.raises(ValueError, match=r"P4\(\) acts on images"):
+        equivariance_error(lifting, P4, Blobs(size=9))
+
+
+def test_a_report_prints_a_row_for_every_element():
+    lines = str(equivariance_error(nn.Identity(), C8, Blobs(size=17))).splitlines()
+    assert lines[0].split() == ["element", "on", "the", "grid", "error", "floor"]
+    assert len(lines) == 9
+    assert "exact" in lines[1] and "between" in lines[2]
+
+
+def test_the_curve_of_an_equivariant_network_is_zero_at_quarter_turns_and_its_own_between():
+    torch.manual_seed(0)
+    network = UNet(1, 1, groups.SteerableSE2(8), (2,), kernel_size=5, norm="none").double()
+    curve = error_curve(network, Blobs(size=49, batch=1), angles=(0, 22.5, 45, 90, 180, 270))
+    assert curve.angles == (0.0, 22.5, 45.0, 90.0, 180.0, 270.0)
+    for angle, error, floor in zip(curve.angles, curve.errors, curve.floors, strict=True):
+        if angle % 90 == 0:
+            assert error < 1e-10 and floor == 0
+        else:
+            assert floor < error and floor < 0.01
+    # 45° is in the group, 22.5° is not.
+    assert curve.errors[2] < curve.errors[1]
+
+
+def test_a_curve_prints_its_angles():
+    text = str(error_curve(nn.Identity(), Blobs(size=17), angles=(0, 30)))
+    assert text.splitlines()[0].split() == ["angle", "error", "floor"]
+    assert text.splitlines()[2].split()[0] == "30°"
+
+
+def test_a_curve_needs_an_image_or_a_vector():
+    with pytest.raises(ValueError, match="acts on images"):
+        error_curve(layers.LiftingConv(C8, 1, 1, 3), Blobs(size=9), angles=(30,))
+
+
+def test_the_curve_of_a_vector_is_its_change():
+    class Height(nn.Module):
+        def forward(self, x):
+            return torch.stack([x.sum((1, 2, 3)), x[:, 0, :4].sum((1, 2))], dim=1)
+
+    curve = error_curve(Height(), torch.rand(3, 1, 8, 8), angles=(0, 90))
+    assert curve.errors[0] == 0 and curve.errors[1] > 0
+    assert math.isfinite(curve.errors[1])
