@@ -6,6 +6,10 @@ cd "$(dirname "$0")/.."
 
 environment .venv-demo experiments
 
+# Threads that wait sleep instead of spinning, which would slow down everything on a machine with other work.
+: "${OMP_WAIT_POLICY:=passive}"
+export OMP_WAIT_POLICY
+
 step "Training and comparing the networks"
 run "$python" -m experiments.polyp study --lit --out runs/demo
 
