@@ -11,11 +11,10 @@ import pytest
 import torch
 from torch import nn
 
-from gcnn import filters, groups, layers
+from gcnn import groups, layers
 from tests.gcnn.cases import Blobs
 
 SEEDS = range(6)
-BASES = (filters.OptimalSteerable(), filters.CircularHarmonics())
 
 
 def stack(group, kernel_size, depth, between=nn.Identity):
