@@ -43,6 +43,8 @@ def test_a_network_on_the_meta_device_takes_the_tensors_of_a_checkpoint(group):
     with torch.device("meta"):
         model = network(group)
     model.load_state_dict(expected.state_dict(), assign=True)
+    tables = [buffer for buffer in model.buffers() if buffer.is_floating_point()]
+    assert all(table.dtype == torch.float64 and not table.is_meta for table in tables)
     with torch.no_grad():
         torch.testing.assert_close(model.eval()(x), expected(x))
 

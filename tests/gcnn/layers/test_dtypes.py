@@ -18,6 +18,24 @@ def test_float64_is_exact_after_a_coarser_dtype(group, coarse):
     assert equivariance_error(model.eval(), group, image(group, dtype=torch.float64)) < 1e-10
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_nothing_of_the_basis_is_lost_on_the_way_through_a_coarser_dtype(training):
+    layer = layers.GroupConv(groups.SteerableSE2(8), 2, 3, 5).train(training)
+    weight = layer.weight.detach().double()
+    other = layers.GroupConv(groups.SteerableSE2(8), 2, 3, 5, dtype=torch.float64)
+    other.load_state_dict({"weight": weight, "bias": layer.bias.detach()})
+    torch.testing.assert_close(layer.double().filters(), other.filters(), atol=1e-15, rtol=1e-14)
+
+
+def test_filters_in_half_precision_are_rounded_once():
+    layer = layers.GroupConv(groups.SteerableSE2(8), 2, 3, 5).bfloat16()
+    exact = layers.GroupConv(groups.SteerableSE2(8), 2, 3, 5, dtype=torch.float64)
+    exact.load_state_dict(layer.state_dict())
+    expected = exact.filters().detach()
+    error = (layer.filters().detach().double() - expected).abs()
+    assert (error <= 2**-8 * expected.abs() + 1e-6).all()
+
+
 @over_groups
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_stays_half_and_close(group, dtype):

@@ -60,6 +60,7 @@ def test_an_ensemble_runs_under_vmap():
 
     found = torch.func.vmap(run)(parameters, buffers)
     with torch.no_grad():
+        torch.testing.assert_close(torch.func.vmap(run)(parameters, buffers), found)
         for one, model in zip(found, models, strict=True):
             torch.testing.assert_close(one, model(x), atol=1e-5, rtol=1e-5)
 
