@@ -1,5 +1,7 @@
 """Small data sets in the official layouts, made on the spot."""
 
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -38,3 +40,11 @@ def clinicdb(tmp_path: Path) -> Path:
         image, mask = root / "Original" / f"{frame}.tif", root / "Ground Truth" / f"{frame}.tif"
         save_pair(image, mask, seed=frame)
     return root
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> Iterator[None]:
+    """A shell starts its background jobs with SIGINT ignored, and what they start inherits that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
