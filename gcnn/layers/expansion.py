@@ -40,3 +40,34 @@ def group_filters(weight: Tensor, basis: Tensor, relative: Tensor) -> Tensor:
     filters = torch.bmm(per_element, basis.transpose(0, 1).flatten(2))
     filters = filters.view(order, out_channels, in_channels, order, *kernel)
     return filters.transpose(0, 1)
+
+
+def relative_basis(basis: Tensor, relative: Tensor) -> Tensor:
+    """`table[m, k, h, h'] = basis[k, h] where m = m(h, h'), else 0`.
+
+    With it `group_filters` is a single matrix product. It has M·|H| times as many entries as
+    the basis, most of them zero, which pays as long as it fits into a processor's cache.
+
+    Returns:
+        `(M, K, |H|, |H|, *kernel)`.
+    """
+    functions, order, kernel = basis.shape[0], basis.shape[1], basis.shape[2:]
+    relatives = int(relative.max()) + 1
+    table = basis.new_zeros(relatives, order, order, functions, *kernel)
+    here = torch.arange(order, device=relative.device)
+    table[relative, here[:, None], here] = basis.transpose(0, 1)[:, None]
+    return table.movedim(3, 1)
+
+
+def group_filters_at_once(weight: Tensor, table: Tensor) -> Tensor:
+    """`group_filters` from the table of `relative_basis`.
+
+    Args:
+        weight: `(out, in, M, K)`.
+        table: `(M, K, |H|, |H|, *kernel)`.
+
+    Returns:
+        `(out, |H|, in, |H|, *kernel)`.
+    """
+    filters = weight.flatten(2) @ table.flatten(2).flatten(0, 1)
+    return torch.unflatten(filters, -1, table.shape[2:]).transpose(1, 2)

@@ -5,8 +5,13 @@ import itertools
 import pytest
 import torch
 
-from gcnn import groups
-from gcnn.layers.expansion import group_filters, lifting_filters
+from gcnn import groups, layers
+from gcnn.layers.expansion import (
+    group_filters,
+    group_filters_at_once,
+    lifting_filters,
+    relative_basis,
+)
 from tests.gcnn.cases import SCALED, WITHOUT_PRODUCTS, cube, left_right
 
 GROUPS = (
@@ -52,6 +57,22 @@ def test_group_filters_take_the_weights_of_the_relative_element(group):
         assert distance[m] < 1e-9
         expected = sum(weight[:, :, m, k, None, None] * basis[k, h] for k in range(len(basis)))
         torch.testing.assert_close(filters[:, h, :, g], expected)
+
+
+@pytest.mark.parametrize(
+    "group", [groups.P4(), groups.SteerableSE2(8), groups.Dihedral(3)], ids=repr
+)
+def test_filters_expanded_at_once_are_those_expanded_by_gathering(group):
+    basis = tables(group)
+    weight = random(2, 3, len(group.relative_matrices), len(basis))
+    at_once = group_filters_at_once(weight, relative_basis(basis, group.relative))
+    torch.testing.assert_close(at_once, group_filters(weight, basis, group.relative))
+
+
+def test_large_tables_are_gathered_and_small_ones_are_not():
+    small, large = groups.SteerableSE2(8), groups.SteerableSE2(12)
+    assert layers.GroupConv(small, 1, 1, 3)._basis.shape == (8, 6, 8, 8, 3, 3)
+    assert layers.GroupConv(large, 1, 1, 5)._basis.shape == (11, 12, 5, 5)
 
 
 def test_voxels_expand_too():
