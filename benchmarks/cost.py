@@ -2,10 +2,12 @@
 
 Every round times the layer and the plain convolution one after the other, on one thread; the figure
 is the median of the rounds' ratios. `forward` is in train mode, `step` is forward + backward with
-the gradient of the input. Building is timed in a fresh process, with the growth of its peak memory.
+the gradient of the input, `inference` is forward in eval mode without gradients. Building is timed
+in a fresh process, with the growth of its peak memory.
 """
 
 import argparse
+import ctypes
 import multiprocessing
 import time
 from collections.abc import Callable
@@ -41,6 +43,17 @@ def forward(module: nn.Module, features: Tensor) -> Callable[[], object]:
     return lambda: module(features)
 
 
+def inference(module: nn.Module, features: Tensor) -> Callable[[], object]:
+    """One call of `module`, put into eval mode, without gradients."""
+    module.eval()
+
+    def once() -> None:
+        with torch.no_grad():
+            module(features)
+
+    return once
+
+
 def step(module: nn.Module, features: Tensor) -> Callable[[], object]:
     """Forward and backward, with the gradients of input and parameters."""
 
@@ -62,6 +75,7 @@ def ratio(first: Callable[[], object], second: Callable[[], object], rounds: int
 def measure_steps(library: Library, rounds: int) -> list[tables.Row]:
     """The ratios of every layer in `STEPS`."""
     rows: list[tables.Row] = []
+    _settle_allocator()
     for layer, size, batch in STEPS:
         module, plain = library.convolution(layer).train(), layer.plain()
         features = torch.randn(batch, layer.channels, size, size, requires_grad=True)
@@ -74,6 +88,7 @@ def measure_steps(library: Library, rounds: int) -> list[tables.Row]:
                 "maps": f"{batch}x{size}x{size}",
                 "forward": ratio(forward(module, features), forward(plain, features), rounds),
                 "step": ratio(step(module, features), step(plain, features), rounds),
+                "inference": ratio(inference(module, features), inference(plain, features), rounds),
             }
         )
     return rows
@@ -113,8 +128,20 @@ def measure_builds(name: str) -> list[tables.Row]:
     return rows
 
 
+def _settle_allocator() -> None:
+    """Make every library start from the same allocator: one that keeps freed buffers of some MB.
+
+    glibc gives such buffers back to the system, and faults them in again at every step, until it
+    has seen a buffer of up to 32 MB freed. In training it soon has; here it would depend on how
+    much memory a library wastes in building its layers.
+    """
+    torch.empty(31 * 2**20, dtype=torch.uint8).fill_(0)
+
+
 def _reset_peak_memory() -> float:
-    """Forget the peak of this process's memory (Linux); returns what is in use now, in MB."""
+    """Forget the peak of this process's memory (glibc); returns what is in use now, in MB."""
+    # Freed memory that the allocator keeps would hide what is allocated next.
+    ctypes.CDLL("libc.so.6").malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")
     return _memory("VmRSS")
 

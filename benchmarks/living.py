@@ -145,6 +145,11 @@ def exports(library: Library) -> None:
     same(torch.export.export(network, (images,)).module(), images, expected)
 
 
+def becomes_plain_convolutions(library: Library) -> None:
+    network, images, expected = segmenter(library)
+    same(library.plain(network), images, expected)
+
+
 def runs_in_bfloat16(library: Library) -> None:
     network, images, expected = segmenter(library)
     with torch.no_grad():
@@ -183,6 +188,7 @@ CHECKS: tuple[Callable[[Library], None], ...] = (
     compiles_in_eval_mode,
     compiles_in_train_mode,
     exports,
+    becomes_plain_convolutions,
     leaves_other_models_alone_when_cast,
 )
 

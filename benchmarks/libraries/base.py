@@ -59,3 +59,6 @@ class Library(Protocol):
 
         Its last module is the 1x1 head on the pooled, plain image.
         """
+
+    def plain(self, segmenter: nn.Sequential) -> nn.Module:
+        """The same network of ordinary convolutions only, by the library's own means."""

@@ -64,6 +64,9 @@ class Ours:
             nn.Conv2d(4, 1, 1),
         )
 
+    def plain(self, segmenter: nn.Sequential) -> nn.Module:
+        return layers.freeze(segmenter)
+
 
 class _OnFlat(nn.Module):
     """Takes feature maps as (B, fields * N, H, W), and returns them so."""

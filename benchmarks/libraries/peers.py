@@ -2,7 +2,7 @@
 
 import importlib
 import warnings
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -74,6 +74,10 @@ class Peer:
         layers.append(self._nn.GroupPooling(inner))
         return nn.Sequential(_OnPlainTensors(self._nn, layers, image(3)), nn.Conv2d(4, 1, 1))
 
+    def plain(self, segmenter: nn.Sequential) -> nn.Module:
+        wrapped, head = cast("_OnPlainTensors", segmenter[0]), segmenter[1]
+        return nn.Sequential(wrapped.layers.export(), head)
+
     def _types(self, order: int) -> tuple[Any, Any]:
         """Field types of so many regular fields, and of so many channels of an image."""
         space = (
@@ -97,7 +101,7 @@ class _OnPlainTensors(nn.Module):
 
     def __init__(self, modules: Any, layers: list[Any], field_type: Any) -> None:
         super().__init__()
-        self.layers = modules.SequentialModule(*layers)
+        self.layers: Any = modules.SequentialModule(*layers)
         self._wrap = modules.GeometricTensor
         self._type = field_type
 
