@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from experiments.common.errors import UserError
 from experiments.common.order import EpochOrder
+from experiments.common.splits import PARTS, Part, Split
 from experiments.polyp.augmentation import (
     AUGMENTATIONS,
     Augmentation,
@@ -29,7 +30,7 @@ from experiments.polyp.augmentation import (
 from experiments.polyp.generated import generate, generated_name
 from experiments.polyp.images import Pixels, read_pair
 from experiments.polyp.sources import find_samples
-from experiments.polyp.splits import PARTS, Part, Split, SplitKind, split_samples
+from experiments.polyp.splits import SplitKind, split_samples
 
 DatasetName: TypeAlias = Literal["generated", "kvasir", "clinicdb"]
 DATASETS: tuple[DatasetName, ...] = get_args(DatasetName)

@@ -29,15 +29,15 @@ from torch import Tensor, nn
 from experiments.common.cost import cost_of
 from experiments.common.device import choose_device
 from experiments.common.errors import UserError
-from experiments.common.files import read_json, write_atomically, write_json
+from experiments.common.files import write_atomically, write_json
 from experiments.common.metrics import dice, iou, probabilities, summarise
 from experiments.common.options import Options, check_at_least
 from experiments.common.runs import RunFolder, describe_environment, load_network
+from experiments.common.splits import check_split
 from experiments.polyp.networks import build_network, network_arguments
 from experiments.polyp.options import open_data
 from experiments.polyp.pictures import picture
 from experiments.polyp.rotation import RotationStudy, angles_of, rotation_study
-from experiments.polyp.splits import PARTS, Split
 
 __all__ = ["EvaluationOptions", "evaluate_run"]
 
@@ -88,7 +88,7 @@ def evaluate_run(
     network, _ = load_network(folder.path)
     network.to(device)
     data = open_data(config)
-    _check_split(folder, data.split)
+    check_split(folder, data.split)
     names, images, truths = _stack(data.dataset_for("test"))
     images, truths = images.to(device), truths.to(device)
 
@@ -113,8 +113,7 @@ def evaluate_run(
         "config": config,
         "options": options.to_dict(),
         "data": data.describe(),
-        "split": {key: data.split.to_dict()[key] for key in ("kind", "seed")}
-        | {part: len(data.split.to_dict()[part]) for part in PARTS},
+        "split": data.split.counts(),
         "training": folder.result(),
         "environment": describe_environment() | {"device": str(device)},
         "scores": {name: summarise(values).to_dict() for name, values in scores.items()},
@@ -185,20 +184,6 @@ def _stack(dataset: Any) -> tuple[list[str], Tensor, Tensor]:
         torch.stack([item["image"] for item in items]),
         torch.stack([item["mask"] for item in items]),
     )
-
-
-def _check_split(folder: RunFolder, now: Split) -> None:
-    content = read_json(folder.split_file)
-    try:
-        recorded = Split.from_dict(content)
-    except UserError as error:
-        raise UserError(f"{folder.split_file}: {error}") from None
-    changed = [part for part in PARTS if getattr(recorded, part) != getattr(now, part)]
-    if changed:
-        raise UserError(
-            f"{folder.split_file}: the data gives other {' and '.join(changed)} images now than "
-            "when this run was trained; put the data back as it was, or train again"
-        )
 
 
 def _table(images: list[dict[str, Any]], study: RotationStudy) -> str:

@@ -10,13 +10,13 @@ Images may be JPEG, PNG or TIFF in both; every other file is ignored.
 from __future__ import annotations
 
 import csv
-import re
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.common.errors import UserError
+from experiments.common.names import natural_key
 
 LAYOUTS: Mapping[str, tuple[str, str]] = {
     "kvasir": ("images", "masks"),
@@ -81,12 +81,6 @@ def find_samples(dataset: str, root: Path) -> list[Sample]:
     names = sorted(images, key=natural_key)
     sequences = _clinicdb_sequences(root, images) if dataset == "clinicdb" else {}
     return [Sample(name, images[name], masks[name], sequences.get(name, name)) for name in names]
-
-
-def natural_key(name: str) -> tuple[tuple[int, str], ...]:
-    """A key that sorts the numbers inside names by value: frame2 before frame10."""
-    parts = re.findall(r"[0-9]+|[^0-9]+", name)
-    return (*((int(part), "") if part[0] in "0123456789" else (-1, part) for part in parts),)
 
 
 def _files_by_name(dataset: str, root: Path, folder: str) -> dict[str, Path]:

@@ -7,63 +7,19 @@ images is tested on what it has seen.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
 from experiments.common.errors import UserError
-from experiments.polyp.sources import natural_key
+from experiments.common.names import natural_key
+from experiments.common.splits import PARTS, Part, Split
 
-Part: TypeAlias = Literal["train", "validation", "test"]
 SplitKind: TypeAlias = Literal["random", "sequence"]
 
-PARTS: tuple[Part, ...] = get_args(Part)
 KINDS: tuple[SplitKind, ...] = get_args(SplitKind)
 FRACTIONS: Mapping[Part, float] = {"train": 0.70, "validation": 0.15, "test": 0.15}
-
-
-@dataclass(frozen=True)
-class Split:
-    """Which sample belongs to which part.
-
-    Attributes:
-        kind: how the samples were divided.
-        seed: of the draw.
-        train: names in random order, so that the first n are a fair smaller training set.
-        validation: names in natural order.
-        test: names in natural order.
-    """
-
-    kind: SplitKind
-    seed: int
-    train: tuple[str, ...]
-    validation: tuple[str, ...]
-    test: tuple[str, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """The split in terms of what JSON knows; `from_dict` is the inverse."""
-        fields = asdict(self)
-        return fields | {part: list(fields[part]) for part in PARTS}
-
-    @classmethod
-    def from_dict(cls, record: Mapping[str, Any]) -> Split:
-        """The split that `to_dict` recorded.
-
-        Raises:
-            UserError: when a field is missing or a sample is in two parts.
-        """
-        missing = [field for field in ("kind", "seed", *PARTS) if field not in record]
-        if missing:
-            raise UserError(f"the record of a split has no {', '.join(missing)}")
-        parts = {part: tuple(str(name) for name in record[part]) for part in PARTS}
-        counts = Counter(name for part in PARTS for name in parts[part])
-        twice = [name for name, count in counts.items() if count > 1]
-        if twice:
-            raise UserError(f"the record of a split has {twice[0]!r} more than once")
-        return cls(kind=record["kind"], seed=int(record["seed"]), **parts)
 
 
 def split_samples(sequences: Mapping[str, str], kind: str, seed: int) -> Split:

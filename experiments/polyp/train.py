@@ -7,13 +7,11 @@ from typing import Any
 import torch
 
 from experiments.common.checkpoints import make_record
-from experiments.common.errors import UserError
-from experiments.common.files import read_json, write_json
 from experiments.common.options import Options, check_at_least
 from experiments.common.runs import RunFolder
+from experiments.common.splits import record_split
 from experiments.common.task import SegmentationTask
 from experiments.common.training import announce, fit
-from experiments.polyp.datamodule import PolypData
 from experiments.polyp.networks import build_network, check_network, network_arguments, parameters
 from experiments.polyp.options import FREE, CommonOptions, open_data
 
@@ -64,7 +62,7 @@ def train(options: TrainOptions) -> dict[str, Any]:
         return result
     data = open_data(config)
     folder.prepare(config, FREE)
-    _record_split(folder, data)
+    record_split(folder, data.split)
     torch.manual_seed(options.seed)
     arguments = network_arguments(config)
     network = build_network(**arguments)
@@ -84,14 +82,3 @@ def train(options: TrainOptions) -> dict[str, Any]:
         f"{result['best_epoch'] + 1} of {result['epochs']}, {result['seconds']:.0f} s"
     )
     return result
-
-
-def _record_split(folder: RunFolder, data: PolypData) -> None:
-    split = data.split.to_dict()
-    if not folder.split_file.exists():
-        write_json(folder.split_file, split)
-    elif read_json(folder.split_file) != split:
-        raise UserError(
-            f"{folder.split_file}: the data gives another split now than when this run began; "
-            "put the data back as it was, or give another folder"
-        )

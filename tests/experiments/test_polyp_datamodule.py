@@ -11,7 +11,8 @@ from PIL import Image
 from torch import nn
 
 from experiments.common.errors import UserError
-from experiments.polyp.datamodule import PARTS, PolypData
+from experiments.common.splits import PARTS
+from experiments.polyp.datamodule import PolypData
 from experiments.polyp.generated import write_generated
 from experiments.polyp.images import read_pair
 

@@ -129,7 +129,7 @@ def test_other_test_images_than_those_of_the_training_are_refused(tmp_path: Path
     split = json.loads((path / "split.json").read_text())
     split["test"] = split["test"][1:]
     (path / "split.json").write_text(json.dumps(split))
-    with pytest.raises(UserError, match=r"split\.json: the data gives other test images"):
+    with pytest.raises(UserError, match=r"split\.json: the data gives other test samples"):
         evaluate_run(path, QUICK)
 
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments.common.errors import UserError
-from experiments.polyp.splits import PARTS, Split, split_samples
+from experiments.common.splits import PARTS, Split
+from experiments.polyp.splits import split_samples
 
 
 def parts_of(split):
