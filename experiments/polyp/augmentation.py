@@ -20,48 +20,17 @@ from monai.transforms import (
     RandScaleIntensityd,
     ThresholdIntensityd,
 )
-from torch import Tensor
-from torch.utils.data import Dataset
-
-from experiments.common.order import EpochIndex
 
 Augmentation: TypeAlias = Literal["none", "light", "rotate"]
 AUGMENTATIONS: tuple[Augmentation, ...] = get_args(Augmentation)
 
-Item: TypeAlias = dict[str, Tensor | str]
 
-
-class AugmentedDataset(Dataset[Item]):
-    """A data set whose samples are changed at random, anew in every epoch.
-
-    Args:
-        samples: items with `image` and `mask` of shape (channels, height, width).
-        augmentation: what is changed.
-        seed: of the changes.
-    """
-
-    def __init__(self, samples: Dataset[Item], augmentation: Augmentation, seed: int) -> None:
-        self.samples = samples
-        self.seed = seed
-        self.transform = _transform(augmentation)
-
-    def __getitem__(self, key: EpochIndex) -> Item:
-        """The sample `key[1]` as it is in epoch `key[0]`."""
-        epoch, index = key
-        item = self.samples[index]
-        if self.transform is None:
-            return item
-        draw = np.random.SeedSequence([self.seed, epoch, index]).generate_state(1)[0]
-        self.transform.set_random_state(seed=int(draw))
-        changed: Item = self.transform(dict(item))
-        return changed
-
-
-def _transform(augmentation: Augmentation) -> Compose | None:
-    if augmentation == "none":
+def augmentation(kind: Augmentation) -> Compose | None:
+    """The changes of this kind, of items with `image` and `mask` (channels, height, width)."""
+    if kind == "none":
         return None
     image, both = ["image"], ["image", "mask"]
-    turn = np.pi if augmentation == "rotate" else 0.0
+    turn = np.pi if kind == "rotate" else 0.0
     return Compose(
         [
             RandFlipd(keys=both, prob=0.5, spatial_axis=1),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -11,22 +11,14 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
-from rich.console import Console
-from rich.progress import track
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
+from experiments.common.datamodule import Item, StudyData, one_of, shown
 from experiments.common.errors import UserError
-from experiments.common.order import EpochOrder
 from experiments.common.splits import PARTS, Part, Split
-from experiments.polyp.augmentation import (
-    AUGMENTATIONS,
-    Augmentation,
-    AugmentedDataset,
-    Item,
-)
+from experiments.polyp.augmentation import AUGMENTATIONS, Augmentation, augmentation
 from experiments.polyp.generated import generate, generated_name
 from experiments.polyp.images import Pixels, read_pair
 from experiments.polyp.sources import find_samples
@@ -34,14 +26,6 @@ from experiments.polyp.splits import SplitKind, split_samples
 
 DatasetName: TypeAlias = Literal["generated", "kvasir", "clinicdb"]
 DATASETS: tuple[DatasetName, ...] = get_args(DatasetName)
-
-PARTS_OF_STAGE: Mapping[str, tuple[Part, ...]] = {
-    "fit": ("train", "validation"),
-    "validate": ("validation",),
-    "test": ("test",),
-    "predict": (),
-}
-"""Which parts the stages of Lightning use."""
 
 Loader: TypeAlias = Callable[[], tuple[Pixels, Pixels]]
 
@@ -76,15 +60,11 @@ class PolypDataset(Dataset[Item]):
         }
 
 
-class PolypData(pl.LightningDataModule):
+class PolypData(StudyData):
     """Training, validation and test data of one polyp data set.
 
     The files are found and divided on construction, so that a fault in the layout shows at once;
-    the images of a part are read when they are first asked for and kept in memory, at 4 bytes per
-    pixel.
-
-    What a training sees depends only on the options here and on the epoch, which is that of the
-    trainer: a resumed training sees exactly the same batches.
+    the images of a part are kept in memory at 4 bytes per pixel.
 
     Args:
         dataset: `generated`, or `kvasir` or `clinicdb` from the folder `root`.
@@ -118,9 +98,8 @@ class PolypData(pl.LightningDataModule):
         limit_train: int | None = None,
         lit: bool = False,
     ) -> None:
-        super().__init__()
-        _one_of("dataset", dataset, DATASETS)
-        _one_of("augment", augment, AUGMENTATIONS)
+        one_of("dataset", dataset, DATASETS)
+        one_of("augment", augment, AUGMENTATIONS)
         for option, value, least in (
             ("size", size, 1),
             ("batch_size", batch_size, 1),
@@ -133,21 +112,13 @@ class PolypData(pl.LightningDataModule):
         self.dataset = dataset
         self.root = root
         self.size = size
-        self.batch_size = batch_size
-        self.seed = seed
-        self.workers = workers
         self.augment = augment
         self.lit = lit
-        sequences, self._loaders = self._find(count)
+        sequences, self._loaders = self._find(count, seed)
         if split == "sequence" and dataset != "clinicdb":
             raise UserError(f"{dataset} has no video sequences: use the split random")
-        self.split = _limited(split_samples(sequences, split, seed), limit_train)
-        self._parts: dict[Part, PolypDataset] = {}
-
-    @property
-    def samples(self) -> list[str]:
-        """The names of all samples in use, part by part."""
-        return [name for part in PARTS for name in self._names(part)]
+        parts = _limited(split_samples(sequences, split, seed), limit_train)
+        super().__init__(parts, batch_size, seed, workers, augmentation(augment))
 
     def describe(self) -> dict[str, Any]:
         """What the record of a run says about its data."""
@@ -161,49 +132,29 @@ class PolypData(pl.LightningDataModule):
             "seed": self.seed,
             "augment": self.augment,
             **generated,
-            "counts": {part: len(self._names(part)) for part in PARTS},
+            "counts": {part: len(getattr(self.split, part)) for part in PARTS},
         }
 
-    def dataset_for(self, part: Part) -> PolypDataset:
-        """The samples of one part, as they are, in the order of `split`.
+    def read(self, names: Sequence[str], part: Part) -> PolypDataset:
+        """The images of some samples.
 
         Raises:
-            UserError: when `part` is unknown, or as `read_pair`.
+            UserError: as `read_pair`.
         """
-        _one_of("part", part, PARTS)
-        if part not in self._parts:
-            self._parts[part] = self._read(part)
-        return self._parts[part]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            pairs = pool.map(lambda name: self._loaders[name](), names)
+            loaded = shown(pairs, f"{self.dataset}: {part} images", len(names))
+        images, masks = (np.stack(arrays) for arrays in zip(*loaded, strict=True))
+        return PolypDataset(tuple(names), torch.from_numpy(images), torch.from_numpy(masks))
 
-    def setup(self, stage: str) -> None:
-        """Read the images of a stage of Lightning before its progress bar takes the screen."""
-        for part in PARTS_OF_STAGE[stage]:
-            self.dataset_for(part)
-
-    def train_dataloader(self) -> DataLoader[Item]:
-        """Batches of the training samples, shuffled and augmented anew in every epoch."""
-        samples = self.dataset_for("train")
-        return self._loader(
-            AugmentedDataset(samples, self.augment, self.seed),
-            EpochOrder(len(samples), self.seed, self._epoch),
-        )
-
-    def val_dataloader(self) -> DataLoader[Item]:
-        """Batches of the validation samples, in their order."""
-        return self._loader(self.dataset_for("validation"))
-
-    def test_dataloader(self) -> DataLoader[Item]:
-        """Batches of the test samples, in their order."""
-        return self._loader(self.dataset_for("test"))
-
-    def _find(self, count: int) -> tuple[dict[str, str], dict[str, Loader]]:
+    def _find(self, count: int, seed: int) -> tuple[dict[str, str], dict[str, Loader]]:
         """The sequence of every sample, and how to get it."""
         if self.dataset == "generated":
             if self.root is not None:
                 raise UserError(f"generated data have no folder: leave out root ({self.root})")
             names = [generated_name(index) for index in range(count)]
             return dict(zip(names, names, strict=True)), {
-                name: partial(generate, index, size=self.size, seed=self.seed, lit=self.lit)
+                name: partial(generate, index, size=self.size, seed=seed, lit=self.lit)
                 for index, name in enumerate(names)
             }
         if self.lit:
@@ -215,45 +166,6 @@ class PolypData(pl.LightningDataModule):
             sample.name: partial(read_pair, sample.image, sample.mask, self.size)
             for sample in found
         }
-
-    def _names(self, part: Part) -> tuple[str, ...]:
-        names: tuple[str, ...] = getattr(self.split, part)
-        return names
-
-    def _read(self, part: Part) -> PolypDataset:
-        names = self._names(part)
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            pairs = pool.map(lambda name: self._loaders[name](), names)
-            console = Console(stderr=True)
-            shown = track(
-                pairs,
-                f"{self.dataset}: {part} images",
-                total=len(names),
-                console=console,
-                transient=True,
-                disable=not console.is_terminal,
-            )
-            loaded = list(shown)
-        images, masks = (np.stack(arrays) for arrays in zip(*loaded, strict=True))
-        return PolypDataset(names, torch.from_numpy(images), torch.from_numpy(masks))
-
-    def _loader(self, samples: Dataset[Item], order: EpochOrder | None = None) -> DataLoader[Item]:
-        return DataLoader(
-            samples,
-            batch_size=self.batch_size,
-            sampler=order,
-            num_workers=self.workers,
-            persistent_workers=self.workers > 0,
-            pin_memory=torch.cuda.is_available(),
-        )
-
-    def _epoch(self) -> int:
-        return 0 if self.trainer is None else self.trainer.current_epoch
-
-
-def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise UserError(f"{option} is {value!r}: choose one of {', '.join(allowed)}")
 
 
 def _limited(split: Split, limit: int | None) -> Split:

@@ -5,8 +5,9 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
+from experiments.common.datamodule import AugmentedDataset
 from experiments.common.order import EpochOrder
-from experiments.polyp.augmentation import AugmentedDataset
+from experiments.polyp.augmentation import augmentation
 
 SIZE = 64
 
@@ -27,6 +28,10 @@ class Wedge(Dataset):
         return {"image": 0.2 + 0.5 * self.mask.repeat(3, 1, 1), "mask": self.mask, "name": "w"}
 
 
+def augmented(samples, kind, seed):
+    return AugmentedDataset(samples, augmentation(kind), seed)
+
+
 def heading(mask):
     """The direction from the blunt end to the tip in degrees, from up, counter-clockwise."""
     row, column = np.nonzero(mask[0].numpy())
@@ -37,18 +42,18 @@ def heading(mask):
     return np.rad2deg(np.angle(skew)) - 90
 
 
-@pytest.mark.parametrize("augmentation", ["none", "light", "rotate"])
-def test_a_sample_depends_on_seed_epoch_and_index_alone(augmentation):
-    one, other = (AugmentedDataset(Wedge(), augmentation, seed=3) for _ in range(2))
+@pytest.mark.parametrize("kind", ["none", "light", "rotate"])
+def test_a_sample_depends_on_seed_epoch_and_index_alone(kind):
+    one, other = (augmented(Wedge(), kind, seed=3) for _ in range(2))
     list(map(one.__getitem__, [(0, 5), (1, 2), (2, 7)]))
     assert torch.equal(one[4, 6]["image"], other[4, 6]["image"])
     assert torch.equal(one[4, 6]["mask"], other[4, 6]["mask"])
 
 
-@pytest.mark.parametrize("augmentation", ["light", "rotate"])
-def test_seed_epoch_and_index_each_change_the_sample(augmentation):
+@pytest.mark.parametrize("kind", ["light", "rotate"])
+def test_seed_epoch_and_index_each_change_the_sample(kind):
     samples = [
-        AugmentedDataset(Wedge(), augmentation, seed)[epoch, index]["image"]
+        augmented(Wedge(), kind, seed)[epoch, index]["image"]
         for seed, epoch, index in [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)]
     ]
     for i, sample in enumerate(samples):
@@ -57,13 +62,13 @@ def test_seed_epoch_and_index_each_change_the_sample(augmentation):
 
 def test_none_leaves_the_samples_alone():
     samples = Wedge()
-    item = AugmentedDataset(samples, "none", seed=0)[3, 5]
+    item = augmented(samples, "none", seed=0)[3, 5]
     assert torch.equal(item["image"], samples[5]["image"])
 
 
-@pytest.mark.parametrize("augmentation", ["light", "rotate"])
-def test_items_keep_their_form(augmentation):
-    data = AugmentedDataset(Wedge(), augmentation, seed=0)
+@pytest.mark.parametrize("kind", ["light", "rotate"])
+def test_items_keep_their_form(kind):
+    data = augmented(Wedge(), kind, seed=0)
     for index in range(20):
         item = data[0, index]
         assert type(item["image"]) is type(item["mask"]) is torch.Tensor
@@ -74,9 +79,9 @@ def test_items_keep_their_form(augmentation):
         assert item["name"] == "w"
 
 
-@pytest.mark.parametrize("augmentation", ["light", "rotate"])
-def test_image_and_mask_move_together(augmentation):
-    data = AugmentedDataset(Wedge(), augmentation, seed=0)
+@pytest.mark.parametrize("kind", ["light", "rotate"])
+def test_image_and_mask_move_together(kind):
+    data = augmented(Wedge(), kind, seed=0)
     for index in range(20):
         item = data[0, index]
         image = item["image"][0]
@@ -85,11 +90,11 @@ def test_image_and_mask_move_together(augmentation):
 
 
 def test_light_keeps_up_where_it_is_and_rotate_turns_every_way():
-    light = AugmentedDataset(Wedge(), "light", seed=0)
+    light = augmented(Wedge(), "light", seed=0)
     upright = heading(Wedge()[0]["mask"])
     turns = [heading(light[0, i]["mask"]) - upright for i in range(20)]
     assert np.abs((np.array(turns) + 180) % 360 - 180).max() < 5
-    rotate = AugmentedDataset(Wedge(200), "rotate", seed=0)
+    rotate = augmented(Wedge(200), "rotate", seed=0)
     turns = [heading(rotate[0, i]["mask"]) - upright for i in range(200)]
     quadrants, _ = np.histogram(np.array(turns) % 360, bins=4, range=(0, 360))
     assert quadrants.min() > 30
