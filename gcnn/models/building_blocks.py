@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,13 +23,13 @@ from gcnn.layers import (
     SpatialMaxPool,
     SpatialUpsample,
 )
-
-CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
-BATCH_NORMS = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
-INSTANCE_NORMS = {1: nn.InstanceNorm1d, 2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}
+from gcnn.models.ordinary import BATCH_NORMS, CONVOLUTIONS, INSTANCE_NORMS, TRANSPOSED
+from gcnn.models.residual import ResidualUnit
 
 NORMS = ("batch", "instance", "none")
-DOWNSAMPLINGS = ("max", "average", "blur")
+BLOCKS = ("double", "residual")
+DOWNSAMPLINGS = ("max", "average", "blur", "strided")
+UPSAMPLINGS = ("linear", "transposed")
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,14 @@ class BuildingBlocks:
     Args:
         group: what moves, or None for ordinary layers.
         dim: dimension of space.
-        kernel_size: of the convolutions.
+        kernel_size: of the convolutions that keep the size; those that halve or double it have
+            one more, because at stride 2 an odd kernel shifts the grid of an even size.
         norm: "batch", "instance" or "none".
         activation: makes a pointwise nonlinearity.
         anti_aliased: wrap the nonlinearity in `layers.AntiAliased`.
-        downsampling: "max", "average" or "blur" (anti-aliased), all by 2.
+        block: "double" or "residual".
+        downsampling: "max", "average", "blur" (anti-aliased) or "strided" (a convolution), by 2.
+        upsampling: "linear" or "transposed" (a convolution), by 2.
         dropout: the probability to drop a field after a convolution.
         basis: of the filters, unless the group's own.
     """
@@ -53,12 +57,19 @@ class BuildingBlocks:
     norm: str
     activation: Callable[[], nn.Module]
     anti_aliased: bool
+    block: str
     downsampling: str
+    upsampling: str
     dropout: float
     basis: Basis | None
 
     def __post_init__(self) -> None:
-        for name, allowed in (("norm", NORMS), ("downsampling", DOWNSAMPLINGS)):
+        for name, allowed in (
+            ("norm", NORMS),
+            ("block", BLOCKS),
+            ("downsampling", DOWNSAMPLINGS),
+            ("upsampling", UPSAMPLINGS),
+        ):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {allowed}, got {getattr(self, name)!r}")
         if self.kernel_size % 2 == 0:
@@ -66,22 +77,12 @@ class BuildingBlocks:
                 f"kernel_size must be odd to keep the size of the maps, got {self.kernel_size}"
             )
 
-    def convolution(self, in_channels: int, out_channels: int) -> nn.Module:
+    def convolution(
+        self, in_channels: int, out_channels: int, kernel_size: int | None = None
+    ) -> nn.Module:
         """A convolution between feature maps that keeps their size."""
-        if self.group is None:
-            conv = CONVOLUTIONS[self.dim](
-                in_channels, out_channels, self.kernel_size, padding="same"
-            )
-            nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
-            return conv
-        return GroupConv(
-            self.group,
-            in_channels,
-            out_channels,
-            self.kernel_size,
-            padding="same",
-            basis=self.basis,
-        )
+        kernel_size = kernel_size or self.kernel_size
+        return self._convolution(in_channels, out_channels, kernel_size, 1, kernel_size // 2)
 
     def lifting(self, in_channels: int, out_channels: int) -> nn.Module:
         """The convolution from the image to the first feature map."""
@@ -96,6 +97,23 @@ class BuildingBlocks:
             basis=self.basis,
         )
 
+    def strided(self, in_channels: int, out_channels: int) -> nn.Module:
+        """A convolution that halves every axis of space, about the same centre."""
+        return self._convolution(
+            in_channels, out_channels, self.kernel_size + 1, 2, self.kernel_size // 2
+        )
+
+    def transposed(self, in_channels: int, out_channels: int) -> nn.Module:
+        """The adjoint of a strided convolution, which doubles every axis of space."""
+        kernel_size, padding = self.kernel_size + 1, self.kernel_size // 2
+        if self.group is None:
+            conv = TRANSPOSED[self.dim](in_channels, out_channels, kernel_size, 2, padding)
+            # One of 2^dim weights of a kernel reaches a given pixel.
+            fan_in = in_channels * (kernel_size / 2) ** self.dim
+            nn.init.normal_(conv.weight, std=math.sqrt(2 / fan_in))
+            return conv
+        raise ValueError('upsampling="transposed" serves networks without a group only')
+
     def normalization(self, channels: int) -> list[nn.Module]:
         """The normalisation, if there is any."""
         if self.norm == "none":
@@ -106,29 +124,66 @@ class BuildingBlocks:
         group_norm = GroupBatchNorm if self.norm == "batch" else GroupInstanceNorm
         return [group_norm(self.group, channels, affine=True)]
 
-    def nonlinearity(self) -> nn.Module:
-        """The activation, anti-aliased if asked."""
+    def nonlinearity(self) -> list[nn.Module]:
+        """The activation, anti-aliased if asked, and the dropout, if there is any."""
         activation = self.activation()
-        return AntiAliased(activation, dim=self.dim) if self.anti_aliased else activation
+        if self.anti_aliased:
+            activation = AntiAliased(activation, dim=self.dim)
+        return [activation, GroupDropout(self.dropout)] if self.dropout else [activation]
 
     def unit(self, convolution: nn.Module, channels: int) -> nn.Sequential:
         """Convolution → norm → nonlinearity → dropout."""
-        dropout = [GroupDropout(self.dropout)] if self.dropout else []
-        return nn.Sequential(
-            convolution, *self.normalization(channels), self.nonlinearity(), *dropout
+        return nn.Sequential(convolution, *self.normalization(channels), *self.nonlinearity())
+
+    def level(self, in_channels: int, out_channels: int) -> nn.Module:
+        """Two convolutions: what a network does at one size of its maps."""
+        first = self.unit(self.convolution(in_channels, out_channels), out_channels)
+        second = self.convolution(out_channels, out_channels)
+        if self.block == "double":
+            return nn.Sequential(first, self.unit(second, out_channels))
+        shortcut = (
+            nn.Identity()
+            if in_channels == out_channels
+            else self.convolution(in_channels, out_channels, 1)
         )
+        body = nn.Sequential(first, second, *self.normalization(out_channels))
+        return ResidualUnit(body, shortcut, nn.Sequential(*self.nonlinearity()))
 
-    def downsample(self) -> nn.Module:
-        """Halve every axis of space."""
+    def downsample(self, in_channels: int, out_channels: int) -> tuple[nn.Module, int]:
+        """What halves every axis of space, and how many channels it gives.
+
+        A strided convolution gives those of the next level; pooling keeps those it gets.
+        """
+        if self.downsampling == "strided":
+            convolution = self.strided(in_channels, out_channels)
+            return self.unit(convolution, out_channels), out_channels
         if self.downsampling == "blur":
-            return SpatialBlurPool(2, dim=self.dim)
+            return SpatialBlurPool(2, dim=self.dim), in_channels
         pool = SpatialMaxPool if self.downsampling == "max" else SpatialAvgPool
-        return pool(2, dim=self.dim)
+        return pool(2, dim=self.dim), in_channels
 
-    def upsample(self) -> nn.Module:
-        """Double every axis of space."""
-        return SpatialUpsample(2, dim=self.dim)
+    def upsample(self, in_channels: int, out_channels: int) -> tuple[nn.Module, int]:
+        """What doubles every axis of space, and how many channels it gives."""
+        if self.upsampling == "transposed":
+            convolution = self.transposed(in_channels, out_channels)
+            return self.unit(convolution, out_channels), out_channels
+        return SpatialUpsample(2, dim=self.dim), in_channels
 
     def projection(self, mode: str) -> nn.Module:
         """From the last feature map to an ordinary image."""
         return nn.Identity() if self.group is None else GroupPool(self.group, mode)
+
+    def head(self, in_channels: int, out_channels: int) -> nn.Module:
+        """From an ordinary image to the logits."""
+        return CONVOLUTIONS[self.dim](in_channels, out_channels, 1)
+
+    def _convolution(
+        self, in_channels: int, out_channels: int, kernel_size: int, stride: int, padding: int
+    ) -> nn.Module:
+        if self.group is None:
+            conv = CONVOLUTIONS[self.dim](in_channels, out_channels, kernel_size, stride, padding)
+            nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+            return conv
+        return GroupConv(
+            self.group, in_channels, out_channels, kernel_size, stride, padding, basis=self.basis
+        )

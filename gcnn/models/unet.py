@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from gcnn.filters import Basis
 from gcnn.groups import Group
-from gcnn.models.building_blocks import CONVOLUTIONS, BuildingBlocks
+from gcnn.models.building_blocks import BuildingBlocks
+from gcnn.models.ordinary import CONVOLUTIONS
 
 
 class UNet(nn.Module):
@@ -21,9 +22,9 @@ class UNet(nn.Module):
                                 └ down ─ C₂ ─ up ┘
     ```
 
-    Every C is two times convolution → norm → nonlinearity; with a group, a lifting unit comes
-    before. Ronneberger et al., "U-Net: convolutional networks for biomedical image
-    segmentation", MICCAI 2015.
+    Every C is two times convolution → norm → nonlinearity, or a residual unit; with a group, a
+    lifting unit comes before. Ronneberger et al., "U-Net: convolutional networks for biomedical
+    image segmentation", MICCAI 2015.
 
     Shapes:
         `(batch, in_channels, *space)` to `(batch, out_channels, *space)`; every axis of space
@@ -35,13 +36,19 @@ class UNet(nn.Module):
         group: what moves, or None.
         channels: fields at every level, from fine to coarse; on a group, a field has |H| channels.
         dim: dimension of space, 2 unless the group says otherwise.
-        kernel_size: of all convolutions but the last.
+        kernel_size: of the convolutions; one more where they halve or double the size, which an
+            odd kernel could do only off the centre of the grid, and 1 in shortcuts and head.
         pool: over the group, before the head: "max" or "mean".
         norm: "batch", "instance" or "none".
         activation: makes a pointwise nonlinearity.
         anti_aliased: nonlinearities that make no frequency the grid cannot turn
             (`layers.AntiAliased`): more accurate between the grid's own angles, and slower.
-        downsampling: "max", "average" or "blur" (anti-aliased).
+        block: what a level does: "double", two convolutions, or "residual", two convolutions with
+            a shortcut around them (`models.ResidualUnit`).
+        downsampling: "max", "average", "blur" (anti-aliased), or "strided": a convolution of
+            stride 2 to the width of the next level, norm and nonlinearity.
+        upsampling: "linear", or "transposed": a transposed convolution of stride 2 to the width of
+            the next level, norm and nonlinearity.
         dropout: the probability to drop a whole field after each convolution.
         basis: of the filters, unless the group's own.
 
@@ -62,7 +69,9 @@ class UNet(nn.Module):
         norm: str = "batch",
         activation: Callable[[], nn.Module] = nn.ReLU,
         anti_aliased: bool = False,
+        block: str = "double",
         downsampling: str = "max",
+        upsampling: str = "linear",
         dropout: float = 0.0,
         basis: Basis | None = None,
     ) -> None:
@@ -72,42 +81,45 @@ class UNet(nn.Module):
         self.group = group
         self.dim = _dimension(dim, group)
         blocks = BuildingBlocks(
-            group, self.dim, kernel_size, norm, activation, anti_aliased, downsampling, dropout,
-            basis,
+            group, self.dim, kernel_size, norm, activation, anti_aliased, block, downsampling,
+            upsampling, dropout, basis,
         )  # fmt: skip
         first = channels[0]
         self.lift = None
         if group is not None:
             self.lift = blocks.unit(blocks.lifting(in_channels, first), first)
-        self.encoder = nn.ModuleList()
+        self.encoder, self.down = nn.ModuleList(), nn.ModuleList()
         previous = in_channels if group is None else first
-        for width in channels:
-            self.encoder.append(_double(blocks, previous, width))
+        for level, width in enumerate(channels):
+            if level:
+                down, previous = blocks.downsample(previous, width)
+                self.down.append(down)
+            self.encoder.append(blocks.level(previous, width))
             previous = width
-        self.decoder = nn.ModuleList()
+        self.decoder, self.up = nn.ModuleList(), nn.ModuleList()
         for width in reversed(channels[:-1]):
-            self.decoder.append(_double(blocks, previous + width, width))
+            up, previous = blocks.upsample(previous, width)
+            self.up.append(up)
+            self.decoder.append(blocks.level(previous + width, width))
             previous = width
-        self.down = blocks.downsample()
-        self.up = blocks.upsample()
         self.project = blocks.projection(pool)
-        self.head = CONVOLUTIONS[self.dim](first, out_channels, 1)
+        self.head = blocks.head(first, out_channels)
 
     @property
     def size_multiple(self) -> int:
-        """Every axis of the input must be a multiple of this: 2 to the number of poolings."""
+        """Every axis of the input must be a multiple of this: 2 to the number of halvings."""
         return int(2 ** len(self.decoder))
 
     def forward(self, image: Tensor) -> Tensor:
         self._require_size(image)
         x = image if self.lift is None else self.lift(image)
         skips = []
-        for level, double in enumerate(self.encoder):
-            x = double(x if level == 0 else self.down(x))
+        for level, block in enumerate(self.encoder):
+            x = block(self.down[level - 1](x) if level else x)
             skips.append(x)
         skips.pop()
-        for double in self.decoder:
-            x = double(_joined(skips.pop(), self.up(x), self.dim))
+        for up, block in zip(self.up, self.decoder, strict=True):
+            x = block(_joined(skips.pop(), up(x), self.dim))
         logits: Tensor = self.head(self.project(x))
         return logits
 
@@ -124,15 +136,8 @@ class UNet(nn.Module):
                 nearest = f"{below} or {below + multiple}" if below else f"{multiple}"
                 raise ValueError(
                     f"input of size {tuple(image.shape[2:])}: every axis must be a multiple of "
-                    f"{multiple} ({len(self.decoder)} poolings by 2), such as {nearest}"
+                    f"{multiple} ({len(self.decoder)} halvings), such as {nearest}"
                 )
-
-
-def _double(blocks: BuildingBlocks, in_channels: int, out_channels: int) -> nn.Sequential:
-    return nn.Sequential(
-        blocks.unit(blocks.convolution(in_channels, out_channels), out_channels),
-        blocks.unit(blocks.convolution(out_channels, out_channels), out_channels),
-    )
 
 
 def _joined(skip: Tensor, x: Tensor, dim: int) -> Tensor:

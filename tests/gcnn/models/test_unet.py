@@ -111,7 +111,7 @@ def test_a_size_that_is_no_multiple_is_refused_with_sizes_that_fit(group, size):
     odd = next(n for n in size if n % 16)
     below = odd - odd % 16
     nearest = f"{below} or {below + 16}" if below else "16"
-    message = rf"every axis must be a multiple of 16 \(4 poolings by 2\), such as {nearest}"
+    message = rf"every axis must be a multiple of 16 \(4 halvings\), such as {nearest}"
     with pytest.raises(ValueError, match=message):
         model(torch.zeros(1, 3, *size))
 
