@@ -136,7 +136,10 @@ def _layers(group: Group, kernel_size: int) -> Iterator[Check]:
             ),
         ),
     ]
-    size = 13 if group.dim > 2 else 41
+    if not (group.product >= 0).any():
+        yield Check("layers", False, "all products leave the window: nothing to compare")
+        return
+    size = (9 if group.dim > 2 else 37) + 2 * (kernel_size - 1)
     for name, make in networks:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)

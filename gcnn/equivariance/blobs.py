@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gcnn.equivariance.window import sources
 from gcnn.geometry import grid_points
 from gcnn.groups import Group
 from gcnn.groups.tables import find
@@ -30,7 +31,7 @@ class Blobs:
         count: blobs in a channel.
         radius: centres lie within this distance from the centre of the grid, in pixels; 0.28 of
             the size unless given.
-        widths: smallest and largest σ, in pixels.
+        widths: smallest and largest σ, in pixels; 1.5 to 4, and 2 to 4 in 3D, unless given.
         seed: of the random numbers.
     """
 
@@ -41,7 +42,7 @@ class Blobs:
     group: Group | None = None
     count: int = 40
     radius: float | None = None
-    widths: tuple[float, float] = (1.5, 4.0)
+    widths: tuple[float, float] | None = None
     seed: int = 0
 
     def images(self) -> Tensor:
@@ -60,9 +61,10 @@ class Blobs:
         fields = self._evaluate(matrix, order)
         if self.group is None:
             return fields[:, :, 0]
-        if find(matrix[None], self.group.matrices)[0] < 0:
+        element = int(find(matrix[None], self.group.matrices)[0])
+        if element < 0:
             raise ValueError(f"{matrix.tolist()} is not an element of {self.group}")
-        source = find(torch.linalg.inv(matrix) @ self.group.matrices, self.group.matrices)
+        source = sources(self.group, element)
         outside = (source < 0).view(-1, *(1,) * self.dim)
         return fields[:, :, source.clamp(min=0)].masked_fill(outside, 0)
 
@@ -88,7 +90,7 @@ class Blobs:
         distance = torch.rand(shape, generator=generator, dtype=torch.float64) ** (1 / self.dim)
         radius = 18 / 65 * self.size if self.radius is None else self.radius
         centres = direction / direction.norm(dim=-1, keepdim=True) * (radius * distance)[..., None]
-        narrow, wide = self.widths
+        narrow, wide = self.widths or (2.0 if self.dim > 2 else 1.5, 4.0)
         spread = torch.rand(shape, generator=generator, dtype=torch.float64)
         heights = torch.randn(shape, generator=generator, dtype=torch.float64)
         return centres, narrow + (wide - narrow) * spread, heights

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,27 +11,35 @@ import torch
 from torch import Tensor, nn
 
 from gcnn.equivariance.blobs import Blobs, blobs_for
-from gcnn.geometry import as_grid_symmetry, grid_points, transform
+from gcnn.equivariance.window import sources
+from gcnn.geometry import as_grid_symmetry, grid_points
 from gcnn.groups import Group
 
-_INNER = 20 / 32.5
+INNER = 20 / 32.5
+"""Radius of the compared disc, as a part of half the size: 20 pixels of 65."""
 
 
 @dataclass(frozen=True)
 class ElementError:
     """How far a module is from commuting with one element.
 
+    On a window of an infinite group only the elements h' with h⁻¹h' in the window count; NaN
+    says that there are none.
+
     Attributes:
         element: its index in the group.
         exact: whether the element maps the grid onto itself, so that nothing is interpolated.
         error: `‖f(h·x) - h·f(x)‖ / ‖f(h·x)‖`, the mean over the batch.
-        floor: what interpolating `h·f(x)` alone contributes; 0 for exact elements.
+        floor: what interpolating `h·f(x)` contributes at least; 0 for exact elements.
+        per_element: the error of every element h' of a feature map by itself, NaN where h⁻¹h' is
+            outside the window; empty for images and vectors.
     """
 
     element: int
     exact: bool
     error: float
     floor: float
+    per_element: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -42,8 +51,8 @@ class EquivarianceReport:
 
     @property
     def worst(self) -> float:
-        """The largest error of all elements."""
-        return max(row.error for row in self.rows)
+        """The largest error of all elements that can be compared."""
+        return max(row.error for row in self.rows if not math.isnan(row.error))
 
     @property
     def worst_exact(self) -> float:
@@ -67,13 +76,19 @@ def equivariance_error(
     elements: Sequence[int] | None = None,
     *,
     interpolation: str = "cubic",
-    inner: float = _INNER,
+    inner: float = INNER,
 ) -> EquivarianceReport:
     """Compare `f(h·x)` with `h·f(x)` for the elements h of a group.
 
     The module is measured in eval mode, without gradients, in its own dtype. Elements that map
-    the grid onto itself are compared everywhere; the others within the inner disc (ball), because
-    what lies outside the image is unknown to one side of the comparison.
+    the grid onto itself are compared everywhere; the others within the inner disc (ball), and
+    where `h⁻¹x` is on the grid, because what lies outside the image is unknown to one side of the
+    comparison. So is what lies outside a window of an infinite group: where h⁻¹h' is not one of
+    its elements, a feature map is not compared.
+
+    The floor is the distance between `h·f(x)` and the same by a finer spline (quintic; cubic if
+    the output is moved by quintic splines). It is the interpolation error of smooth outputs to a
+    tenth, and less than it where the output has kinks between the pixels, as behind a ReLU.
 
     Args:
         module: takes images or feature maps; gives feature maps on the group, images, or
@@ -89,16 +104,22 @@ def equivariance_error(
         An `EquivarianceReport`.
 
     Raises:
-        ValueError: the output cannot be moved by the group, or differs in shape.
+        ValueError: the output cannot be moved by the group, or differs in shape, or none of the
+            elements has anything to compare.
     """
     blobs = blobs_for(module, group) if inputs is None else inputs
     elements = range(group.order) if elements is None else elements
     rows = []
     with measuring(module), torch.no_grad():
-        output = module(_input(blobs, module))
+        output = module(still_input(blobs, module))
         for element in elements:
             moved_input = move_input(blobs, group, element, module, interpolation)
             rows.append(compare(module(moved_input), output, group, element, interpolation, inner))
+    if rows and all(math.isnan(row.error) for row in rows):
+        raise ValueError(
+            f"no product of the elements {list(elements)} with another is in the window {group}, "
+            "so there is nothing to compare"
+        )
     return EquivarianceReport(group, tuple(rows))
 
 
@@ -106,7 +127,8 @@ def compare(
     observed: Tensor, output: Tensor, group: Group, element: int, interpolation: str, inner: float
 ) -> ElementError:
     """The error of `observed = f(h·x)` against `h·output`, for one element."""
-    exact = as_grid_symmetry(group.matrices[element]) is not None
+    matrix = group.matrices[element]
+    exact = as_grid_symmetry(matrix) is not None
     if output.ndim == 2:
         return ElementError(element, exact, _relative(observed, output), 0.0)
     expected = group.act(output, element, interpolation)
@@ -115,19 +137,29 @@ def compare(
             f"element {element} of {group} takes the output to shape {tuple(expected.shape)}, but "
             f"the output of the moved input has shape {tuple(observed.shape)}"
         )
-    if exact:
-        return ElementError(element, True, _relative(observed, expected), 0.0)
-    inside = inner_ball(output.shape[-group.dim :], inner).to(output)
-    back = _inverse(group, expected, element, interpolation)
-    # There and back interpolates twice.
-    floor = _relative(output * inside, back * inside) / 2
-    return ElementError(element, False, _relative(observed * inside, expected * inside), floor)
-
-
-def _inverse(group: Group, features: Tensor, element: int, interpolation: str) -> Tensor:
-    if group.is_image(features) or group.inverse[element] < 0:
-        return transform(features, torch.linalg.inv(group.matrices[element]), interpolation)
-    return group.act(features, int(group.inverse[element]), interpolation)
+    floor = 0.0
+    if not exact:
+        finer = "cubic" if interpolation == "quintic" else "quintic"
+        reference = group.act(output, element, finer)
+        inside = _known(output.shape[-group.dim :], matrix, inner).to(output)
+        observed, expected, reference = (y * inside for y in (observed, expected, reference))
+        floor = _relative(reference, expected)
+    if group.is_image(output):
+        return ElementError(element, exact, _relative(observed, expected), floor)
+    inside_window = (sources(group, element) >= 0).tolist()
+    if not any(inside_window):
+        return ElementError(element, exact, math.nan, math.nan, (math.nan,) * group.order)
+    compared = [h for h, inside in enumerate(inside_window) if inside]
+    return ElementError(
+        element,
+        exact,
+        _relative(observed[:, :, compared], expected[:, :, compared]),
+        floor,
+        tuple(
+            _relative(observed[:, :, h], expected[:, :, h]) if inside else math.nan
+            for h, inside in enumerate(inside_window)
+        ),
+    )
 
 
 def move_input(
@@ -139,7 +171,8 @@ def move_input(
     return group.act(inputs, element, interpolation)
 
 
-def _input(inputs: Tensor | Blobs, module: nn.Module) -> Tensor:
+def still_input(inputs: Tensor | Blobs, module: nn.Module) -> Tensor:
+    """The input as it is, in the dtype and on the device of the module if it is analytic."""
     return _like(inputs.images(), module) if isinstance(inputs, Blobs) else inputs
 
 
@@ -152,6 +185,14 @@ def inner_ball(size: Sequence[int], inner: float) -> Tensor:
     """The mask `(*size)` of the pixels within a part of half the smallest edge."""
     distance: Tensor = torch.linalg.vector_norm(grid_points(size), dim=-1)
     return distance <= inner * min(size) / 2
+
+
+def _known(size: Sequence[int], matrix: Tensor, inner: float) -> Tensor:
+    """The pixels x of the inner ball `(*size)` that a matrix moves from places on the grid."""
+    source = grid_points(size) @ torch.linalg.inv(matrix).T
+    half = torch.tensor(size, dtype=torch.float64).flip(-1) / 2
+    on_grid: Tensor = (source.abs() <= half).all(dim=-1)
+    return on_grid & inner_ball(size, inner)
 
 
 def _relative(observed: Tensor, expected: Tensor) -> float:

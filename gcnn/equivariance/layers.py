@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from gcnn.equivariance.blobs import Blobs, blobs_for
-from gcnn.equivariance.error import _INNER, _input, compare, measuring, move_input
+from gcnn.equivariance.error import INNER, compare, measuring, move_input, still_input
+from gcnn.equivariance.window import sources
 from gcnn.groups import Group
 from gcnn.layers.convolution import Convolution
 
@@ -23,8 +24,11 @@ class LayerError:
         kind: its class.
         shape: of its output.
         error: `‖f(h·x) - h·f(x)‖ / ‖f(h·x)‖` with f the network up to here.
-        own: the same for this layer alone, fed with `h·(its input)`, interpolated.
-        floor: what interpolating `h·f(x)` contributes.
+        own: the same for this layer alone, fed with `h·(its input)`, interpolated; elements from
+            outside a window are those that the moved input really brings.
+        floor: what interpolating `h·f(x)` contributes at least.
+        per_element: the error up to here for every element of a feature map by itself, NaN
+            outside the window; empty for images and vectors.
     """
 
     name: str
@@ -33,6 +37,7 @@ class LayerError:
     error: float
     own: float
     floor: float
+    per_element: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ def layer_errors(
     element: int = 1,
     *,
     interpolation: str = "cubic",
-    inner: float = _INNER,
+    inner: float = INNER,
 ) -> LayerTable:
     """Measure every layer of a network, alone and together with all before it.
 
@@ -90,18 +95,28 @@ def layer_errors(
     """
     blobs = blobs_for(network, group) if inputs is None else inputs
     with measuring(network), torch.no_grad():
-        still = _record(network, _input(blobs, network))
+        still = _record(network, still_input(blobs, network))
         moved = _record(network, move_input(blobs, group, element, network, interpolation))
         rows = []
         for one, other in zip(still, moved, strict=True):
             if not _movable(group, one.output) or not _movable(group, one.input):
                 continue
-            alone = one.module(group.act(one.input, element, interpolation))
+            alone = one.module(_moved(group, one.input, other.input, element, interpolation))
             total = compare(other.output, one.output, group, element, interpolation, inner)
             own = compare(alone, one.output, group, element, interpolation, inner)
             kind, shape = type(one.module).__name__, tuple(one.output.shape)
-            rows.append(LayerError(one.name, kind, shape, total.error, own.error, total.floor))
+            row = (one.name, kind, shape, total.error, own.error, total.floor, total.per_element)
+            rows.append(LayerError(*row))
     return LayerTable(group, element, tuple(rows))
+
+
+def _moved(group: Group, x: Tensor, other: Tensor, element: int, interpolation: str) -> Tensor:
+    """`h·x`, filled up from `other` where it comes from outside a window."""
+    moved = group.act(x, element, interpolation)
+    if not group.is_image(x):
+        outside = sources(group, element) < 0
+        moved[:, :, outside] = other[:, :, outside]
+    return moved
 
 
 def _record(network: nn.Module, x: Tensor) -> list[_Call]:

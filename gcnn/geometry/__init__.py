@@ -11,7 +11,7 @@ from gcnn.geometry.coordinates import (
     rotation,
 )
 from gcnn.geometry.resample import INTERPOLATIONS, transform
-from gcnn.geometry.tables import ordinary_tensors
+from gcnn.geometry.tensor_construction import ordinary_tensors
 
 __all__ = [
     "INTERPOLATIONS",

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from gcnn.geometry.tables import ordinary_tensors
+from gcnn.geometry.tensor_construction import ordinary_tensors
 
 _SNAP = 1e-12
 

@@ -1,6 +1,6 @@
 """Move an image by a matrix: exactly where the grid allows it, else by spline interpolation.
 
-The cubic interpolation is the cubic B-spline with its prefilter (Unser, "Splines: a perfect fit
+Cubic and quintic interpolation are B-splines with their prefilter (Unser, "Splines: a perfect fit
 for signal and image processing", IEEE Signal Processing Magazine 16(6), 1999).
 """
 
@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from gcnn.geometry.coordinates import as_grid_symmetry, axis_matrix
-from gcnn.geometry.tables import ordinary_tensors
+from gcnn.geometry.tensor_construction import ordinary_tensors
 
-INTERPOLATIONS = ("nearest", "linear", "cubic")
+INTERPOLATIONS = ("nearest", "linear", "cubic", "quintic")
+_SPLINES = {"cubic": 3, "quintic": 5}
 
 
 def transform(image: Tensor, matrix: Tensor, interpolation: str = "cubic") -> Tensor:
@@ -29,7 +31,8 @@ def transform(image: Tensor, matrix: Tensor, interpolation: str = "cubic") -> Te
     Args:
         image: `(*, *space)`, floating point; the last `d` axes are space.
         matrix: `(d, d)`, acting on `(x, y[, z])`.
-        interpolation: "nearest", "linear" or "cubic" (B-spline), used where the grid is not met.
+        interpolation: "nearest", "linear", "cubic" or "quintic" (B-splines), used where the grid
+            is not met.
 
     Returns:
         The moved image, of the same dtype and device; differentiable.
@@ -48,9 +51,40 @@ def transform(image: Tensor, matrix: Tensor, interpolation: str = "cubic") -> Te
         first = image.ndim - dim
         flipped = image.flip([first + axis for axis in flips])
         return flipped.permute(*range(first), *(first + axis for axis in order))
+    along_axes = axis_matrix(matrix)
+    if torch.equal(along_axes, along_axes.diagonal().diag()):
+        return _stretch(image, along_axes.diagonal().tolist(), interpolation)
     size = tuple(image.shape[-dim:])
     points = _source_points(size, matrix).to(image.device)
     return _sample(image, points, interpolation)
+
+
+def _stretch(image: Tensor, factors: Sequence[float], interpolation: str) -> Tensor:
+    """`image` `(*, *space)` with every axis stretched by its factor about the centre.
+
+    One axis after the other: `d` products with small matrices instead of a sum over all
+    combinations of taps.
+    """
+    for axis, factor in enumerate(factors, start=image.ndim - len(factors)):
+        operator = _stretching(image.shape[axis], factor, interpolation).to(image)
+        image = _along(image, axis, operator)
+    return image
+
+
+@ordinary_tensors()
+def _stretching(size: int, factor: float, interpolation: str) -> Tensor:
+    """The matrix `(size, size)` that stretches one axis by `factor`."""
+    centre = (size - 1) / 2
+    position = (torch.arange(size, dtype=torch.float64) - centre) / factor + centre
+    index, weight = _taps(position, size, interpolation)
+    operator = torch.zeros(size, size, dtype=torch.float64)
+    operator.index_put_((torch.arange(size).expand_as(index), index), weight, accumulate=True)
+    degree = _SPLINES.get(interpolation)
+    return operator if degree is None else operator @ _spline_prefilter(size, degree)
+
+
+def _along(image: Tensor, axis: int, operator: Tensor) -> Tensor:
+    return torch.movedim(torch.movedim(image, axis, -1) @ operator.T, -1, axis)
 
 
 @ordinary_tensors()
@@ -67,8 +101,10 @@ def _sample(image: Tensor, points: Tensor, interpolation: str) -> Tensor:
     """`image` `(*, *space)` at `points` `(P, d)` with P the number of its pixels."""
     dim = points.shape[1]
     size = image.shape[-dim:]
-    if interpolation == "cubic":
-        image = _spline_coefficients(image, dim)
+    if interpolation in _SPLINES:
+        for axis in range(image.ndim - dim, image.ndim):
+            prefilter = _spline_prefilter(image.shape[axis], _SPLINES[interpolation])
+            image = _along(image, axis, prefilter.to(image))
     tap_indices, tap_weights = zip(
         *(_taps(points[:, axis], size[axis], interpolation) for axis in range(dim)), strict=True
     )
@@ -95,16 +131,21 @@ def _taps(position: Tensor, size: int, interpolation: str) -> tuple[Tensor, Tens
         index = position.floor().long() + torch.arange(2, device=position.device)[:, None]
         weight = (1 - (position - index).abs()).clamp(min=0)
         return index.clamp(0, size - 1), weight * ((index >= 0) & (index < size))
-    index = position.floor().long() + torch.arange(-1, 3, device=position.device)[:, None]
-    weight = _cubic_b_spline(position - index) * inside
+    degree = _SPLINES[interpolation]
+    reach = torch.arange(-(degree // 2), degree // 2 + 2, device=position.device)
+    index = position.floor().long() + reach[:, None]
+    weight = _b_spline(position - index, degree) * inside
     return _mirror_index(index, size), weight
 
 
-def _cubic_b_spline(t: Tensor) -> Tensor:
+def _b_spline(t: Tensor, degree: int) -> Tensor:
+    """The B-spline of an odd degree at `t`, as a sum of truncated powers."""
     distance = t.abs()
-    near = 2 / 3 - distance**2 + distance**3 / 2
-    far = (2 - distance).clamp(min=0) ** 3 / 6
-    return torch.where(distance < 1, near, far)
+    spline = torch.zeros_like(distance)
+    for knot in range((degree + 1) // 2):
+        height = (-1) ** knot * math.comb(degree + 1, knot) / math.factorial(degree)
+        spline = spline + height * ((degree + 1) / 2 - knot - distance).clamp(min=0) ** degree
+    return spline
 
 
 def _mirror_index(index: Tensor, size: int) -> Tensor:
@@ -115,20 +156,14 @@ def _mirror_index(index: Tensor, size: int) -> Tensor:
     return torch.where(index < size, index, period - index)
 
 
-def _spline_coefficients(image: Tensor, dim: int) -> Tensor:
-    for axis in range(image.ndim - dim, image.ndim):
-        inverse = _spline_prefilter(image.shape[axis]).to(image)
-        image = torch.movedim(torch.movedim(image, axis, -1) @ inverse.T, -1, axis)
-    return image
-
-
 @functools.lru_cache(maxsize=64)
 @ordinary_tensors()
-def _spline_prefilter(size: int) -> Tensor:
-    """The matrix from samples to cubic B-spline coefficients, mirrored at both ends."""
+def _spline_prefilter(size: int, degree: int) -> Tensor:
+    """The matrix from samples to B-spline coefficients, mirrored at both ends."""
     matrix = torch.zeros(size, size, dtype=torch.float64)
     positions = torch.arange(size)
-    for offset, weight in ((-1, 1 / 6), (0, 2 / 3), (1, 1 / 6)):
+    offsets = torch.arange(-(degree // 2), degree // 2 + 1)
+    for offset, weight in zip(offsets, _b_spline(offsets.double(), degree), strict=True):
         matrix[positions, _mirror_index(positions + offset, size)] += weight
     inverse: Tensor = torch.linalg.inv(matrix)
     return inverse

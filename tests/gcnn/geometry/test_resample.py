@@ -1,7 +1,6 @@
 """Moving images: exact where the grid allows it, splines elsewhere, against slow loops."""
 
 import itertools
-import math
 
 import numpy as np
 import pytest
@@ -10,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gcnn.geometry import INTERPOLATIONS, mirror, rotation, transform
-from tests.gcnn.cases import Blobs, cube
+from gcnn.geometry.resample import _sample, _source_points
+from tests.gcnn.cases import Blobs
 
 SIZES = st.tuples(st.integers(1, 6), st.integers(1, 6))
 
@@ -35,15 +35,43 @@ def test_mirrors_flip_and_transpose_for_any_shape(size):
     assert torch.equal(transform(f, mirror(45)), f.flip(-1, -2).mT)
 
 
-@pytest.mark.parametrize("element", range(24))
-def test_the_rotations_of_the_cube_move_every_voxel_to_its_place(element):
-    matrix = cube().matrices[element].numpy()
+def stretching(*factors):
+    return torch.diag(torch.tensor(factors, dtype=torch.float64))
+
+
+SIGNED_PERMUTATIONS = [
+    torch.eye(3, dtype=torch.float64)[list(order)] * torch.tensor(signs, dtype=torch.float64)
+    for order in itertools.permutations(range(3))
+    for signs in itertools.product((1, -1), repeat=3)
+]
+
+
+@pytest.mark.parametrize("matrix", SIGNED_PERMUTATIONS)
+def test_flips_and_axis_swaps_move_every_voxel_to_its_place(matrix):
+    matrix = matrix.numpy()
     f = image(3, 3, 3)
     expected = torch.empty_like(f)
     for depth, row, column in itertools.product(range(3), repeat=3):
         x, y, z = np.linalg.inv(matrix) @ [column - 1, 1 - row, depth - 1]
         expected[depth, row, column] = f[round(z) + 1, 1 - round(y), round(x) + 1]
     assert torch.equal(transform(f, torch.from_numpy(matrix)), expected)
+
+
+@pytest.mark.parametrize("matrix", SIGNED_PERMUTATIONS)
+def test_flips_and_axis_swaps_of_any_volume_lose_nothing(matrix):
+    f = image(2, 2, 3, 4)
+    moved = transform(f, matrix)
+    assert torch.equal(moved.flatten().sort().values, f.flatten().sort().values)
+    assert torch.equal(transform(moved, matrix.T), f)
+
+
+def test_a_flip_and_a_swap_of_a_volume_are_those_of_torch():
+    f = image(2, 3, 4)
+    assert torch.equal(transform(f, stretching(-1, 1, 1)), f.flip(-1))
+    assert torch.equal(transform(f, stretching(1, -1, 1)), f.flip(-2))
+    assert torch.equal(transform(f, stretching(1, 1, -1)), f.flip(-3))
+    x_and_z = torch.eye(3, dtype=torch.float64).flip(0)
+    assert torch.equal(transform(f, x_and_z), f.transpose(0, 2))
 
 
 def test_a_non_cubic_volume_swaps_the_sizes_of_its_axes():
@@ -74,21 +102,31 @@ def test_nearest_interpolation_takes_the_pixel_that_is_met(matrix):
     assert torch.equal(transform(f, matrix, "nearest"), expected)
 
 
-@pytest.mark.parametrize("matrix", [rotation(37), 1.2 * rotation(80)])
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        rotation(37),
+        1.2 * rotation(80),
+        0.8 * rotation(90),
+        stretching(1.3, 1.3),
+        stretching(-2, 0.7),
+    ],
+)
 @pytest.mark.parametrize("size", [(6, 6), (5, 8)])
-def test_cubic_interpolation_is_the_b_spline_through_the_pixels(matrix, size):
+@pytest.mark.parametrize(("name", "degree"), [("cubic", 3), ("quintic", 5)])
+def test_splines_are_b_splines_through_the_pixels(matrix, size, name, degree):
     f = image(*size).numpy()
-    coefficients = spline_coefficients(spline_coefficients(f).T).T
+    coefficients = spline_coefficients(spline_coefficients(f, degree).T, degree).T
     expected = np.zeros(size)
     for row, column in itertools.product(*map(range, size)):
         r, c = source(matrix, size, row, column)
         if -0.5 < r < size[0] - 0.5 and -0.5 < c < size[1] - 0.5:
-            for i, j in itertools.product(range(-2, size[0] + 2), range(-2, size[1] + 2)):
-                weight = b_spline(r - i) * b_spline(c - j)
+            for i, j in itertools.product(range(-3, size[0] + 3), range(-3, size[1] + 3)):
+                weight = b_spline(r - i, degree) * b_spline(c - j, degree)
                 expected[row, column] += (
                     weight * coefficients[reflected(i, size[0]), reflected(j, size[1])]
                 )
-    moved = transform(torch.from_numpy(f), matrix, "cubic")
+    moved = transform(torch.from_numpy(f), matrix, name)
     torch.testing.assert_close(moved, torch.from_numpy(expected), atol=1e-12, rtol=0)
 
 
@@ -99,12 +137,12 @@ def source(matrix, size, row, column):
     return centre_row - y, centre_column + x
 
 
-def spline_coefficients(samples):
+def spline_coefficients(samples, degree):
     """Along the first axis, by solving for coefficients that reproduce the samples."""
     n = len(samples)
     system = np.zeros((n, n))
-    for i, j in itertools.product(range(n), range(-1, n + 1)):
-        system[i, reflected(j, n)] += b_spline(i - j)
+    for i, j in itertools.product(range(n), range(-2, n + 2)):
+        system[i, reflected(j, n)] += b_spline(i - j, degree)
     return np.linalg.solve(system, samples)
 
 
@@ -112,10 +150,13 @@ def reflected(index, size):
     return -index if index < 0 else 2 * (size - 1) - index if index >= size else index
 
 
-def b_spline(t):
-    """The cubic B-spline as a sum of truncated powers."""
-    terms = ((-1) ** k * math.comb(4, k) * max(0.0, t + 2 - k) ** 3 for k in range(5))
-    return sum(terms) / 6
+def b_spline(t, degree):
+    """The B-spline by its recurrence from the box."""
+    if degree == 0:
+        return float(-0.5 <= t < 0.5)
+    half = (degree + 1) / 2
+    left, right = b_spline(t + 0.5, degree - 1), b_spline(t - 0.5, degree - 1)
+    return ((half + t) * left + (half - t) * right) / degree
 
 
 @pytest.mark.parametrize("degrees", [17, 30, 45])
@@ -129,7 +170,18 @@ def test_splines_turn_smooth_images_to_a_thousandth_and_better_than_the_others(d
         )
         for name in INTERPOLATIONS
     }
-    assert error["cubic"] < 1e-3 < error["linear"] < error["nearest"]
+    assert 5 * error["quintic"] < error["cubic"] < 1e-3 < error["linear"] < error["nearest"]
+
+
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+@pytest.mark.parametrize("factors", [(0.8, 1.3, 1.7), (2.0, -0.6, 1.0)])
+def test_stretching_axis_by_axis_is_interpolating_at_every_point(interpolation, factors):
+    f = image(2, 5, 6, 7)
+    matrix = stretching(*factors)
+    points = _source_points(f.shape[1:], matrix)
+    expected = _sample(f, points, interpolation)
+    moved = transform(f, matrix, interpolation)
+    torch.testing.assert_close(moved, expected, atol=1e-12, rtol=0)
 
 
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
@@ -151,7 +203,8 @@ def test_moving_is_linear_in_the_image(interpolation):
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
 def test_the_gradient_is_that_of_finite_differences(interpolation):
     f = image(1, 4, 5).requires_grad_()
-    assert torch.autograd.gradcheck(lambda x: transform(x, rotation(25), interpolation), (f,))
+    for matrix in (rotation(25), stretching(1.2, 0.7)):
+        assert torch.autograd.gradcheck(lambda x, m=matrix: transform(x, m, interpolation), (f,))
 
 
 @settings(max_examples=20)
@@ -165,7 +218,8 @@ def test_shape_and_dtype_are_kept_at_any_angle(size, degrees, interpolation):
 
 
 def test_an_unknown_interpolation_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"\('nearest', 'linear', 'cubic'\), got 'bicubic'"):
+    known = r"\('nearest', 'linear', 'cubic', 'quintic'\), got 'bicubic'"
+    with pytest.raises(ValueError, match=known):
         transform(image(3, 3), rotation(45), "bicubic")
 
 
