@@ -36,8 +36,8 @@ def scaled_size(size: int, factor: float) -> int:
 def zoom(volume: Tensor, factor: float, kernel: Kernel = "cubic") -> Tensor:
     """A volume (*, D, H, W) scaled about its centre: `out(x) = volume(x / factor)`.
 
-    Objects become `factor` times as large in voxels, and so does the grid (`scaled_size`). What
-    would come from outside the volume is its nearest voxel. Factor 1 changes nothing.
+    Objects become `factor` times as large in voxels, and so does the grid (`scaled_size`). Outside
+    the volume there is 0, as where a network pads it. Factor 1 changes nothing.
 
     Raises:
         ValueError: another kernel, or a factor that is not positive.
@@ -68,6 +68,7 @@ def _axis_matrix(size: int, factor: float, kernel: Kernel) -> Tensor:
     taps = places.floor().long()[:, None] + torch.arange(-reach, reach + 2)
     weights = _weigh((taps - places[:, None]).abs() * shrink, kernel)
     weights = weights / weights.sum(1, keepdim=True)
+    weights = weights * ((taps >= 0) & (taps < size))
     matrix = torch.zeros(scaled, size, dtype=torch.float64)
     return matrix.scatter_add(1, taps.clamp(0, size - 1), weights)
 
