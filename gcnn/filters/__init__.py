@@ -2,8 +2,10 @@
 
 from gcnn.filters.basis import Basis
 from gcnn.filters.circular_harmonics import CircularHarmonics
+from gcnn.filters.hermite import HermiteGaussian
 from gcnn.filters.optimal import OptimalSteerable
 from gcnn.filters.pixels import Pixels
+from gcnn.filters.separable import Factors, SeparableBasis
 from gcnn.filters.spectrum import Power
 from gcnn.filters.steerable import CircularFunctions, SteerableBasis
 
@@ -11,8 +13,11 @@ __all__ = [
     "Basis",
     "CircularFunctions",
     "CircularHarmonics",
+    "Factors",
+    "HermiteGaussian",
     "OptimalSteerable",
     "Pixels",
     "Power",
+    "SeparableBasis",
     "SteerableBasis",
 ]

@@ -37,11 +37,11 @@ class Basis(ABC):
         """`move`, remembered: layers of a network share the result and must not change it."""
         if isinstance(kernel_size, bool) or not isinstance(kernel_size, int) or kernel_size < 1:
             raise ValueError(f"kernel_size must be a positive integer, got {kernel_size!r}")
-        return _sample(self, _Matrices(matrices), kernel_size)
+        return _sample(self, MatrixKey(matrices), kernel_size)
 
 
-class _Matrices:
-    """Matrices that compare by value, to serve as a key."""
+class MatrixKey:
+    """Matrices that compare by value, to remember what was made of them."""
 
     def __init__(self, matrices: Tensor) -> None:
         self.matrices = matrices
@@ -51,10 +51,10 @@ class _Matrices:
         return hash(self.key)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Matrices) and self.key == other.key
+        return isinstance(other, MatrixKey) and self.key == other.key
 
 
 @functools.lru_cache(maxsize=128)
-def _sample(basis: Basis, matrices: _Matrices, kernel_size: int) -> Tensor:
+def _sample(basis: Basis, matrices: MatrixKey, kernel_size: int) -> Tensor:
     with torch.no_grad(), ordinary_tensors():
         return basis.move(matrices.matrices, kernel_size)

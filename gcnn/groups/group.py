@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gcnn.filters import Basis, Pixels
 from gcnn.geometry import ordinary_tensors, transform
-from gcnn.groups.tables import find, pairwise_relative, require_distinct
+from gcnn.groups.tables import find, pairwise_relative, require_distinct, seen_elements
 
 
 class Group:
@@ -24,13 +24,19 @@ class Group:
     (2, [[0, 1], [1, 0]])
 
     `H` may also be a finite window of an infinite group (scalings, say). Products that leave the
-    window are then marked -1 in the tables, and what would come from outside it is zero.
+    window are then marked -1 in the tables. `interacting` and `outside` are for such windows: a
+    group convolution then computes an element from its neighbours instead of from all elements.
 
     Args:
         matrices: `(|H|, d, d)`, or a list of `(d, d)` matrices: the elements, acting on
             `(x, y[, z])` about the centre of the grid. Elements keep this order.
         basis: what filters on this group are made of, unless a layer is told otherwise.
         name: how the group is printed; a call that rebuilds it is a good choice.
+        interacting: `(M, d, d)`, the relative elements m through which elements interact: in a
+            group convolution, element h sees the elements `h m`. All unless given.
+        outside: what an element sees where `h m` leaves the window: "zero" features, a copy of
+            the nearest element ("replicate"), or, with "valid", the convolution only computes
+            the elements that see none such. Needs `interacting`.
 
     Attributes:
         dim: d, the dimension of space.
@@ -41,9 +47,14 @@ class Group:
         relative: `(|H|, |H|)`, the index of `h⁻¹ h'` among `relative_matrices`, or -1 where the
             elements do not interact.
         relative_matrices: `(M, d, d)`: the matrices themselves if `H` is a group.
+        sources: `(|H|, M)`, the index of the element that h sees through m: that of `h m`, or,
+            outside the window, the nearest or -1.
+        outputs: `(|H'|,)`, the elements that a group convolution computes: all, unless `outside`
+            is "valid".
 
     Raises:
-        ValueError: matrices that are not square, not invertible, or not distinct.
+        ValueError: matrices that are not square, not invertible, or not distinct; an unknown
+            `outside`, or a window too small for it.
     """
 
     @ordinary_tensors()
@@ -52,6 +63,9 @@ class Group:
         matrices: Tensor | Sequence[Tensor],
         basis: Basis | None = None,
         name: str | None = None,
+        *,
+        interacting: Tensor | None = None,
+        outside: str = "zero",
     ) -> None:
         self.matrices = _checked(matrices)
         self.order, self.dim = self.matrices.shape[:2]
@@ -60,7 +74,47 @@ class Group:
         self.inverse = find(torch.linalg.inv(self.matrices), self.matrices)
         products = self.matrices[:, None] @ self.matrices[None]
         self.product = find(products.flatten(0, 1), self.matrices).unflatten(0, (self.order, -1))
-        self.relative, self.relative_matrices = pairwise_relative(self.matrices)
+        self.interacting, self.outside = interacting, outside
+        if interacting is None:
+            self.relative, self.relative_matrices = pairwise_relative(self.matrices)
+        else:
+            self.relative_matrices = _checked(interacting)
+            relative = torch.linalg.inv(self.matrices)[:, None] @ self.matrices
+            index = find(relative.flatten(0, 1), self.relative_matrices)
+            self.relative = index.unflatten(0, (self.order, -1))
+        self.sources = seen_elements(self.matrices, self.relative_matrices, outside)
+        self.outputs = torch.arange(self.order)
+        if outside == "valid":
+            self.outputs = self.outputs[(self.sources >= 0).all(dim=1)]
+        if not len(self.outputs):
+            raise ValueError(
+                f"no element of {self.name} has all its {len(self.relative_matrices)} neighbours "
+                'in the window; use more elements, or another way than "valid" to treat its ends'
+            )
+
+    @property
+    def target(self) -> Group:
+        """The window on which the output of a group convolution lives; itself, unless "valid"."""
+        if len(self.outputs) == self.order:
+            return self
+        return self._restricted(self.outputs)
+
+    def _restricted(self, elements: Tensor) -> Group:
+        """The window of some of the elements, which treats its ends in the same way."""
+        return Group(
+            self.matrices[elements],
+            self.basis,
+            f"{self.name}[{elements.tolist()}]",
+            interacting=self.interacting,
+            outside=self.outside,
+        )
+
+    @property
+    def measure(self) -> Tensor:
+        """`(|H|,)`, `|det h|⁻¹`: what a filter moved by h is multiplied with, so that its
+        integral stays the same.
+        """
+        return 1 / torch.linalg.det(self.matrices).abs()
 
     @property
     @ordinary_tensors()

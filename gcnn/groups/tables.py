@@ -11,6 +11,7 @@ from gcnn.geometry import ordinary_tensors
 from gcnn.geometry.coordinates import snap
 
 _SAME = 1e-6
+OUTSIDE = ("zero", "replicate", "valid")
 
 
 @ordinary_tensors()
@@ -80,6 +81,28 @@ def pairwise_relative(matrices: Tensor) -> tuple[Tensor, Tensor]:
         index = find(relative, distinct)
     used, index = torch.unique(index, return_inverse=True)
     return index.view(order, order), distinct[used]
+
+
+def seen_elements(matrices: Tensor, interacting: Tensor, outside: str) -> Tensor:
+    """The index of `h m` for every element h and every relative element m, `(|H|, M)`.
+
+    Args:
+        matrices: `(|H|, d, d)`.
+        interacting: `(M, d, d)`.
+        outside: for products that are not among the matrices: "replicate" gives the nearest one,
+            "zero" and "valid" give -1.
+
+    Raises:
+        ValueError: another `outside`.
+    """
+    if outside not in OUTSIDE:
+        raise ValueError(f"outside must be one of {OUTSIDE}, got {outside!r}")
+    products = (matrices[:, None] @ interacting).flatten(0, 1)
+    index = find(products, matrices)
+    if outside == "replicate":
+        nearest = torch.cdist(products.flatten(1), matrices.flatten(1)).argmin(dim=1)
+        index = torch.where(index < 0, nearest, index)
+    return index.view(len(matrices), len(interacting))
 
 
 def require_distinct(matrices: Tensor) -> None:

@@ -1,0 +1,64 @@
+"""Bases whose functions are products of functions of one coordinate each."""
+
+from __future__ import annotations
+
+import functools
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gcnn.filters.basis import Basis, MatrixKey
+from gcnn.geometry import ordinary_tensors
+
+
+@dataclass(frozen=True)
+class Factors:
+    """The factors of a bank of filters: function k moved by element h is their outer product.
+
+    `filter[k, h] = Π_j tables[j, h, degrees[k, j]]` over the axes j of a spatial tensor. A
+    convolution with all of them can be done axis by axis.
+
+    Attributes:
+        tables: `(d, |H|, n, kernel_size)` float64: n functions of one coordinate, for every axis
+            and every element.
+        degrees: K tuples of d indices into the n functions.
+    """
+
+    tables: Tensor
+    degrees: tuple[tuple[int, ...], ...]
+
+    def product(self) -> Tensor:
+        """The functions themselves, `(K, |H|, *(kernel_size,) * d)`."""
+        return torch.stack([self._product(degrees) for degrees in self.degrees])
+
+    def _product(self, degrees: tuple[int, ...]) -> Tensor:
+        function = self.tables[0, :, degrees[0]]
+        for axis, degree in enumerate(degrees[1:], start=1):
+            factor = self.tables[axis, :, degree]
+            function = function[..., None] * factor.view(len(factor), *(1,) * axis, -1)
+        return function
+
+
+class SeparableBasis(Basis):
+    """A basis that can say how its functions factorise, as long as nothing turns them."""
+
+    @abstractmethod
+    def factorise(self, matrices: Tensor, kernel_size: int) -> Factors | None:
+        """The factors of the functions moved by each matrix, or None if they do not factorise.
+
+        Args:
+            matrices: `(|H|, d, d)` float64.
+            kernel_size: edge of the kernel, in pixels.
+        """
+
+    def factors(self, matrices: Tensor, kernel_size: int) -> Factors | None:
+        """`factorise`, remembered: layers of a network share the result and must not change it."""
+        return _factors(self, MatrixKey(matrices), kernel_size)
+
+
+@functools.lru_cache(maxsize=128)
+def _factors(basis: SeparableBasis, matrices: MatrixKey, kernel_size: int) -> Factors | None:
+    with torch.no_grad(), ordinary_tensors():
+        return basis.factorise(matrices.matrices, kernel_size)
