@@ -87,8 +87,8 @@ def equivariance_error(
     its elements, a feature map is not compared.
 
     The floor is the distance between `h·f(x)` and the same by a finer spline (quintic; cubic if
-    the output is moved by quintic splines). It is the interpolation error of smooth outputs to a
-    tenth, and less than it where the output has kinks between the pixels, as behind a ReLU.
+    the output is moved by quintic splines). It is close to the interpolation error of smooth
+    outputs, and below that of outputs with kinks between the pixels, as behind a ReLU.
 
     Args:
         module: takes images or feature maps; gives feature maps on the group, images, or

@@ -1,5 +1,7 @@
 """Blobs: images that are moved without interpolation."""
 
+import itertools
+
 import pytest
 import torch
 
@@ -39,6 +41,32 @@ def test_a_blob_is_a_gaussian_at_a_moved_place():
         x, y = rotation(degrees) @ centre[0, 0, 0, 0]
         assert abs(column - 16 - x) <= 0.5 and abs(16 - row - y) <= 0.5
         assert image.sum() == pytest.approx(float(height.abs()) * 8 * torch.pi, rel=1e-3)
+
+
+SHEAR = torch.tensor([[1.0, 0.4], [0.0, 0.8]], dtype=torch.float64)
+TILT = torch.tensor([[0.8, -0.6, 0.0], [0.6, 0.8, 0.0], [0.0, 0.0, 1.0]], dtype=torch.float64)
+IN_3D = torch.diag(torch.tensor([1.0, 0.7, 1.2], dtype=torch.float64))
+
+
+@pytest.mark.parametrize("matrix", [rotation(20), 0.7 * rotation(200), SHEAR, 0.9 * TILT, IN_3D])
+def test_any_matrix_moves_them_as_the_formula_says(matrix):
+    dim = len(matrix)
+    blobs = Blobs(size=7, channels=2, batch=2, dim=dim, count=3)
+    centres, widths, heights = blobs._draw(1)
+    expected = torch.zeros(2, 2, *(7,) * dim, dtype=torch.float64)
+    for place in itertools.product(range(7), repeat=dim):
+        x, y, *z = (place[-1] - 3, 3 - place[-2], *(depth - 3 for depth in place[:-2]))
+        source = torch.linalg.inv(matrix) @ torch.tensor([x, y, *z], dtype=torch.float64)
+        squared = ((centres[:, :, 0] - source) ** 2).sum(-1)
+        values = heights[:, :, 0] * torch.exp(-squared / (2 * widths[:, :, 0] ** 2))
+        expected[(..., *place)] = values.sum(-1)
+    torch.testing.assert_close(blobs.moved(matrix), expected)
+
+
+def test_they_are_wider_in_space_unless_told():
+    narrowest = {dim: float(Blobs(size=9, dim=dim)._draw(1)[1].min()) for dim in (2, 3)}
+    assert 1.5 < narrowest[2] < 2 < narrowest[3]
+    assert Blobs(size=9, widths=(3.0, 3.0))._draw(1)[1].unique().tolist() == [3.0]
 
 
 def test_scalings_move_them_and_bring_zeros_from_outside_the_window():

@@ -1,13 +1,11 @@
 """The equivariance error of a module, against hand-made modules whose error is known."""
 
-import math
-
 import pytest
 import torch
 from torch import nn
 
 from gcnn import groups, layers
-from gcnn.equivariance import Blobs, equivariance_error, error_curve
+from gcnn.equivariance import Blobs, equivariance_error
 from gcnn.models import UNet
 
 P4, C8 = groups.P4(), groups.SE2(8)
@@ -123,38 +121,3 @@ def test_a_report_prints_a_row_for_every_element():
     assert lines[0].split() == ["element", "on", "the", "grid", "error", "floor"]
     assert len(lines) == 9
     assert "exact" in lines[1] and "between" in lines[2]
-
-
-def test_the_curve_of_an_equivariant_network_is_zero_at_quarter_turns_and_its_own_between():
-    torch.manual_seed(0)
-    network = UNet(1, 1, groups.SteerableSE2(8), (2,), kernel_size=5, norm="none").double()
-    curve = error_curve(network, Blobs(size=49, batch=1), angles=(0, 22.5, 45, 90, 180, 270))
-    assert curve.angles == (0.0, 22.5, 45.0, 90.0, 180.0, 270.0)
-    for angle, error, floor in zip(curve.angles, curve.errors, curve.floors, strict=True):
-        if angle % 90 == 0:
-            assert error < 1e-10 and floor == 0
-        else:
-            assert floor < error and floor < 0.01
-    # 45° is in the group, 22.5° is not.
-    assert curve.errors[2] < curve.errors[1]
-
-
-def test_a_curve_prints_its_angles():
-    text = str(error_curve(nn.Identity(), Blobs(size=17), angles=(0, 30)))
-    assert text.splitlines()[0].split() == ["angle", "error", "floor"]
-    assert text.splitlines()[2].split()[0] == "30°"
-
-
-def test_a_curve_needs_an_image_or_a_vector():
-    with pytest.raises(ValueError, match="acts on images"):
-        error_curve(layers.LiftingConv(C8, 1, 1, 3), Blobs(size=9), angles=(30,))
-
-
-def test_the_curve_of_a_vector_is_its_change():
-    class Height(nn.Module):
-        def forward(self, x):
-            return torch.stack([x.sum((1, 2, 3)), x[:, 0, :4].sum((1, 2))], dim=1)
-
-    curve = error_curve(Height(), torch.rand(3, 1, 8, 8), angles=(0, 90))
-    assert curve.errors[0] == 0 and curve.errors[1] > 0
-    assert math.isfinite(curve.errors[1])
