@@ -84,7 +84,7 @@ def find_cases(layout: str, root: Path, modalities: Sequence[str] | None = None)
     root = Path(root)
     if not root.is_dir():
         raise UserError(f"{root} is not a folder: give the folder where {layout} was unpacked")
-    asked = None if modalities is None else _asked(modalities)
+    asked = None if modalities is None else modality_names(modalities)
     cases = _brats_cases(root, asked) if layout == "brats" else _msd_cases(root, asked)
     _refuse_copies(cases)
     return cases
@@ -95,7 +95,12 @@ def modality_name(name: str) -> str:
     return SYNONYMS.get(name.lower(), name.lower())
 
 
-def _asked(modalities: Sequence[str]) -> tuple[str, ...]:
+def modality_names(modalities: Sequence[str]) -> tuple[str, ...]:
+    """Our names of modalities, in the same order.
+
+    Raises:
+        UserError: when there are none, or one is there twice.
+    """
     names = tuple(modality_name(name) for name in modalities)
     if not names or len(set(names)) < len(names):
         raise UserError(
