@@ -34,7 +34,7 @@ EXPECTED = (1.0, 0.85, 0.0)
 
 def median_image(network: Comparand) -> str:
     """The test image whose mean agreement over the angles is the median one."""
-    rotation = network.runs[0].rotation
+    rotation = network.rotations[0]
     values = np.array(rotation["values"]["agreement"], dtype=float)
     means = np.nanmean(values, axis=0)
     return str(rotation["images"][int(np.argsort(means)[len(means) // 2])])
@@ -75,7 +75,7 @@ def draw_curves(figure: SubFigure, networks: list[Comparand]) -> None:
     axes = figure.subplots()
     for network, colour in zip(networks, COLOURS, strict=False):
         points = network.curve("agreement")
-        angles = [*network.runs[0].rotation["angles"], 360]
+        angles = [*network.rotations[0]["angles"], 360]
         axes.plot(angles, [point["mean"] for point in points], color=colour, label=network.label)
     axes.set(xticks=range(0, 361, 90), xlabel="the image is turned by (degrees)")
     axes.set_ylabel("agreement of the masks (Dice)")

@@ -127,6 +127,11 @@ class StudyData(pl.LightningDataModule, ABC):
         """The samples of these names, which are those of `part`."""
 
     @property
+    def title(self) -> str:
+        """The data in a word or two, for the terminal."""
+        return str(self.describe()["dataset"])
+
+    @property
     def samples(self) -> list[str]:
         """The names of all samples in use, part by part."""
         return [name for part in PARTS for name in getattr(self.split, part)]

@@ -41,7 +41,7 @@ class TrainingOptions(Options):
     max_minutes: float = 0.0
     """stop after the first epoch that ends later than this; 0 = no limit"""
     patience: int = 0
-    """stop after this many epochs without a better validation Dice; 0 = never"""
+    """stop after this many validations without a better Dice; 0 = never"""
     learning_rate: float = 3e-3
     """learning rate of AdamW in the first epoch"""
     weight_decay: float = 1e-2
@@ -89,6 +89,7 @@ def fit(
     seed: int,
     training: TrainingOptions,
     hardware: HardwareOptions,
+    interval: int = 1,
 ) -> dict[str, Any]:
     """Trains until the epochs, the time or the patience run out, and writes the result.
 
@@ -103,6 +104,7 @@ def fit(
         record: what the checkpoints say about themselves, see `checkpoints.make_record`.
         seed: of the random numbers in training (dropout).
         training, hardware: options.
+        interval: epochs from one validation to the next.
 
     Returns:
         epochs, best_epoch, best_dice, parameters, seconds: as written to `result.json`.
@@ -134,6 +136,7 @@ def fit(
             plugins=[AtomicCheckpointIO()],
             logger=False,
             enable_progress_bar=terminal,
+            check_val_every_n_epoch=interval,
             num_sanity_val_steps=0,
             enable_model_summary=False,
         )

@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.common.cli import Command, run_command_line
-from experiments.common.options import Options, check_at_least
+from experiments.common.commands import (
+    GenerateOptions,
+    PredictOptions,
+    ReportOptions,
+    WhatToEvaluate,
+)
 from experiments.polyp.evaluate import EvaluationOptions, evaluate_run
 from experiments.polyp.generated import write_generated
 from experiments.polyp.predict import predict_folder
@@ -22,59 +27,28 @@ DESCRIPTION = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateOptions(EvaluationOptions):
+class EvaluateOptions(EvaluationOptions, WhatToEvaluate):
     """Evaluate a finished run on its test images."""
 
-    run: Path
-    """run folder"""
-
 
 @dataclass(frozen=True, kw_only=True)
-class ReportOptions(Options):
-    """Compare evaluated runs in one HTML page."""
-
-    runs: list[Path]
-    """run folders; runs that differ in the seed alone are shown as one network"""
-    out: Path
-    """folder for report.html and report.json"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PredictOptions(Options):
+class PredictImagesOptions(PredictOptions):
     """Write masks and overlays for a folder of images, at the size of the images."""
 
-    checkpoint: Path
-    """run folder, or a checkpoint file"""
     images: Path
     """folder of images of any size"""
-    out: Path
-    """folder for the masks and overlays"""
-    overwrite: bool = False
-    """replace the files of an earlier prediction"""
-    device: str = "auto"
-    """cpu, cuda, cuda:1, ... or auto: the best there is"""
 
 
 @dataclass(frozen=True, kw_only=True)
-class GenerateOptions(Options):
+class GenerateImagesOptions(GenerateOptions):
     """Write generated images and masks to a folder, in the layout of Kvasir-SEG."""
 
-    out: Path
-    """new or empty folder"""
     count: int = 240
     """number of images"""
     size: int = 96
     """side of an image in pixels"""
-    seed: int = 0
-    """other seeds give other images"""
     lit: bool = False
     """give the images a fixed direction of light, polyps and folds"""
-
-    def check(self) -> None:
-        """Raises `UserError` for a value out of range."""
-        check_at_least("count", self.count, 1)
-        check_at_least("size", self.size, 1)
-        check_at_least("seed", self.seed, 0)
 
 
 def evaluate(options: EvaluateOptions) -> None:
@@ -90,7 +64,7 @@ def report(options: ReportOptions) -> None:
     print(f"report: {write_report(options.runs, options.out)}")
 
 
-def predict(options: PredictOptions) -> None:
+def predict(options: PredictImagesOptions) -> None:
     """Predicts the masks and says where they are."""
     masks = predict_folder(
         options.checkpoint, options.images, options.out, options.overwrite, options.device
@@ -98,7 +72,7 @@ def predict(options: PredictOptions) -> None:
     print(f"{options.out}: {len(masks)} masks")
 
 
-def generate(options: GenerateOptions) -> None:
+def generate(options: GenerateImagesOptions) -> None:
     """Writes generated data and says where it is."""
     write_generated(options.out, options.count, options.size, options.seed, options.lit)
     print(f"{options.out}: {options.count} generated images of {options.size} px")
@@ -109,8 +83,8 @@ COMMANDS = (
     Command("train", TrainOptions, train),
     Command("evaluate", EvaluateOptions, evaluate),
     Command("report", ReportOptions, report),
-    Command("predict", PredictOptions, predict),
-    Command("generate", GenerateOptions, generate),
+    Command("predict", PredictImagesOptions, predict),
+    Command("generate", GenerateImagesOptions, generate),
 )
 
 

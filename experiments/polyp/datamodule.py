@@ -120,6 +120,11 @@ class PolypData(StudyData):
         parts = _limited(split_samples(sequences, split, seed), limit_train)
         super().__init__(parts, batch_size, seed, workers, augmentation(augment))
 
+    @property
+    def title(self) -> str:
+        """The data set and the size of its images."""
+        return f"{self.dataset}, {self.size} px"
+
     def describe(self) -> dict[str, Any]:
         """What the record of a run says about its data."""
         generated = {"lit": self.lit} if self.dataset == "generated" else {}

@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
+from experiments.common.findings import fixed, listing, span, with_spread
 from experiments.polyp.comparison import Comparand
 
-__all__ = ["fixed", "headline", "sentences", "with_spread"]
+__all__ = ["headline", "sentences"]
 
 _EXACT = 1 - 1e-9
 _NEARLY = 0.9995
-
-
-def fixed(value: float | None, digits: int = 3) -> str:
-    """A figure with a fixed number of digits; rounded down if it would read 1 and is not."""
-    if value is None:
-        return "–"
-    if value < _EXACT and float(f"{value:.{digits}f}") >= 1:
-        return f"{1 - 10**-digits:.{digits}f}"
-    return f"{value:.{digits}f}"
-
-
-def with_spread(score: tuple[float, float | None], digits: int = 3) -> str:
-    """Mean, with ± standard deviation when there is one."""
-    mean, spread = score
-    return fixed(mean, digits) + (f" ± {spread:.{digits}f}" if spread is not None else "")
 
 
 def headline(networks: Sequence[Comparand]) -> str:
@@ -73,46 +59,36 @@ def sentences(networks: Sequence[Comparand]) -> list[str]:
     if any(value is not None for value in between):
         control = [n.turned("control", "between")["mean"] for n in networks]
         known = [value for value in control if value is not None]
-        bound = f"; the control of interpolation is {_range(known)}" if known else ""
+        bound = f"; the control of interpolation is {span(known)}" if known else ""
         points.append(
             "At the angles between, the two masks agree with a Dice of "
             f"{_pairs(networks, between)}{bound}."
         )
     upright = [n.turned("truth", "upright")["mean"] for n in networks]
     turned = [n.turned("truth", "turned")["mean"] for n in networks]
-    changes = _list(
+    changes = listing(
         f"{fixed(before)} → {fixed(after)} ({n.label})"
         for n, before, after in zip(networks, upright, turned, strict=True)
     )
     points.append(
         f"Against the true masks, inside the disc, Dice from upright to turned images: {changes}."
     )
-    scores = _list(f"{with_spread(n.score('dice'))} ({n.label})" for n in networks)
-    outliers = _list(f"{len(n.summary('dice').outliers)} ({n.label})" for n in networks)
+    scores = listing(f"{with_spread(n.score('dice'))} ({n.label})" for n in networks)
+    outliers = listing(f"{len(n.summary('dice').outliers)} ({n.label})" for n in networks)
     points.append(
         f"On the upright test images the mean Dice is {scores}; outliers below the fence of the "
         f"box plot: {outliers}."
     )
     empty = [(n, sum(r.evaluation["empty_predictions"] for r in n.runs)) for n in networks]
     if any(count for _, count in empty):
-        missed = _list(f"{count} of {len(n.cases('dice'))} ({n.label})" for n, count in empty)
+        missed = listing(f"{count} of {len(n.cases('dice'))} ({n.label})" for n, count in empty)
         points.append(f"Nothing at all was marked in {missed} test images.")
     return points
 
 
 def _names(networks: Sequence[Comparand]) -> str:
-    return _list(n.label for n in networks)
+    return listing(n.label for n in networks)
 
 
 def _pairs(networks: Sequence[Comparand], values: Sequence[float | None]) -> str:
-    return _list(f"{fixed(value)} ({n.label})" for n, value in zip(networks, values, strict=True))
-
-
-def _range(values: Sequence[float]) -> str:
-    low, high = fixed(min(values)), fixed(max(values))
-    return low if low == high else f"between {low} and {high}"
-
-
-def _list(items: Iterable[str]) -> str:
-    parts = list(items)
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+    return listing(f"{fixed(value)} ({n.label})" for n, value in zip(networks, values, strict=True))

@@ -76,10 +76,6 @@ class CommonOptions(HardwareOptions, TrainingOptions, ArchitectureOptions, DataO
     """What one training and a whole study have in common."""
 
 
-FREE = ("root", "workers", "max_minutes", *(field.name for field in fields(HardwareOptions)))
-"""Options that may change when a run is continued: where it runs, not what it computes."""
-
-
 def open_data(options: dict[str, Any]) -> PolypData:
     """The images that a run with these options trains and is evaluated on.
 

@@ -5,18 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from markupsafe import Markup
-
-from experiments.common.files import write_atomically, write_json
-from experiments.common.report import bullets, key_figures, paragraph, render_page
-from experiments.polyp.comparison import Comparand, compare, load_runs
-from experiments.polyp.findings import fixed, headline, sentences, with_spread
-from experiments.polyp.repeat import commands, how_to_repeat
-from experiments.polyp.sections import accuracy, costs, equivariance, pictures
+from experiments.common.findings import fixed, with_spread
+from experiments.common.page import Page, lead_of, write_page
+from experiments.common.repeat import commands, how_to_repeat
+from experiments.common.sections import accuracy, costs, pictures
+from experiments.polyp.comparison import METRICS, compare, load_runs
+from experiments.polyp.evaluate import EvaluationOptions
+from experiments.polyp.findings import headline, sentences
+from experiments.polyp.sections import equivariance
+from experiments.polyp.train import TrainOptions
 
 __all__ = ["write_report"]
 
-TITLE = "Rotation-equivariant polyp segmentation"
+ACCURACY = (
+    "Overlap with the true mask on the upright test images, one point each. An image whose true "
+    "and predicted masks are both empty counts 1."
+)
+LEGEND = (
+    "Green: the true mask. Blue: the mask of the upright image. Orange: the mask of the turned "
+    "image, turned back. In the change, grey is in both masks, blue only in the upright one, "
+    "orange only in the turned one: an equivariant network leaves neither."
+)
 
 
 def write_report(
@@ -38,47 +47,13 @@ def write_report(
     """
     runs = load_runs(run_dirs)
     networks = compare(runs)
-    first = runs[0].evaluation
-    findings = [headline(networks), *sentences(networks)]
-    typed = command or commands(networks, Path(out))
-    sections = [
-        equivariance(networks),
-        accuracy(networks),
-        costs(networks),
-        pictures(networks),
-        how_to_repeat(networks, typed),
-    ]
-    config, count = first["config"], len(first["images"])
-    lead = (
-        f"{len(networks)} network{'' if len(networks) == 1 else 's'} · {config['dataset']} data · "
-        f"{count} test images of {config['size']} × {config['size']} pixels · "
-        f"{first['finished_at'][:10]}"
-    )
-    summary = [paragraph(Markup("<strong>{}</strong>").format(findings[0])), bullets(findings[1:])]
-    page = render_page(
-        TITLE,
-        lead,
-        [*summary, _cards(networks)],
-        sections,
-        "Every number on this page is also in report.json beside it.",
-    )
-    target = Path(out) / "report.html"
-    numbers = {
-        "title": TITLE,
-        "findings": findings,
-        "command": typed,
-        "angles": networks[0].angles,
-        "networks": [network.numbers() for network in networks],
-        "runs": {str(run.path): dict(run.evaluation) for run in runs},
-    }
-    write_json(target.with_suffix(".json"), numbers)
-    write_atomically(target, page)
-    return target
-
-
-def _cards(networks: Sequence[Comparand]) -> Markup:
-    return key_figures(
-        [
+    typed = command or commands("polyp", TrainOptions, EvaluationOptions, runs, Path(out))
+    size = runs[0].evaluation["config"]["size"]
+    page = Page(
+        title="Rotation-equivariant polyp segmentation",
+        lead=lead_of(len(networks), runs[0], f"images of {size} × {size} pixels"),
+        findings=[headline(networks), *sentences(networks)],
+        cards=[
             (
                 network.label,
                 fixed(network.turned("agreement", "turned")["mean"]),
@@ -86,5 +61,27 @@ def _cards(networks: Sequence[Comparand]) -> Markup:
                 f"Dice {with_spread(network.score('dice'))}",
             )
             for network in networks
-        ]
+        ],
+        sections=[
+            equivariance(networks),
+            accuracy(
+                networks, {"dice": "Dice coefficient", "iou": "Intersection over union"}, ACCURACY
+            ),
+            costs(networks, METRICS, "image"),
+            pictures(networks, LEGEND, _described),
+            how_to_repeat([run for network in networks for run in network.runs], typed, "images"),
+        ],
+        typed=typed,
+        numbers={
+            "angles": networks[0].angles,
+            "networks": [network.numbers() for network in networks],
+        },
+    )
+    return write_page(out, page, runs)
+
+
+def _described(name: str, why: str, label: str) -> str:
+    return (
+        f"Test image {name} ({why}) for {label}: the image, the true mask, the predicted mask, "
+        "the masks of the turned images turned back, and what changes."
     )

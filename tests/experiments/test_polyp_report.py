@@ -13,13 +13,16 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from experiments.common.comparison import EvaluatedRun
 from experiments.common.errors import UserError
+from experiments.common.findings import fixed
+from experiments.common.repeat import commands
 from experiments.polyp.__main__ import main
-from experiments.polyp.comparison import Comparand, EvaluatedRun, compare, load_runs
+from experiments.polyp.comparison import Comparand, compare, load_runs
 from experiments.polyp.evaluate import EvaluationOptions, evaluate_run
-from experiments.polyp.findings import fixed, headline, sentences
-from experiments.polyp.repeat import commands
+from experiments.polyp.findings import headline, sentences
 from experiments.polyp.report import write_report
+from experiments.polyp.train import TrainOptions
 from tests.experiments.polyp_runs import TEST_IMAGES, finished_run
 
 TITLES = ("Equivariance", "Accuracy", "Networks", "Pictures", "How to repeat it")
@@ -101,8 +104,12 @@ def test_curves_close_the_circle(page: Path) -> None:
             assert len(curve) == len(content["angles"]) and curve[0] == curve[-1]
 
 
+def typed_for(runs: list[Path], out: Path) -> list[str]:
+    return commands("polyp", TrainOptions, EvaluationOptions, load_runs(runs), out).splitlines()
+
+
 def test_the_commands_repeat_every_run_with_its_options(runs: list[Path]) -> None:
-    typed = commands(compare(load_runs(runs)), Path("my report")).splitlines()
+    typed = typed_for(runs, Path("my report"))
     assert len(typed) == 2 * len(runs) + 1
     assert typed[0].startswith(f"python -m experiments.polyp train --out {runs[0]} ")
     assert "--network plain" in typed[0] and "--channels 2 4" in typed[0]
@@ -114,7 +121,7 @@ def test_the_commands_repeat_every_run_with_its_options(runs: list[Path]) -> Non
 
 
 def test_the_commands_are_those_of_the_command_line(copy: Path, tmp_path: Path) -> None:
-    typed = commands(compare(load_runs([copy])), tmp_path / "again").splitlines()
+    typed = typed_for([copy], tmp_path / "again")
     assert [main(shlex.split(line)[3:]) for line in typed] == [0, 0, 0]
     assert (tmp_path / "again" / "report.html").exists()
 
@@ -200,7 +207,7 @@ def comparand(label: str, at_90: list[float], between: list[float], dice: float)
         "empty_predictions": 0,
     }
     rotation = {"angles": [0, 45, 90], "values": values}
-    return Comparand(label, [EvaluatedRun(Path(label), evaluation, rotation)])
+    return Comparand(label, [EvaluatedRun(Path(label), evaluation, {"rotation": rotation})])
 
 
 def test_the_headline_says_who_is_exact_and_who_is_not() -> None:
