@@ -21,6 +21,7 @@ from experiments.common.metrics import Summary
 
 __all__ = [
     "COLOURS",
+    "STYLE",
     "Curve",
     "box_plots",
     "curve_plot",
@@ -34,7 +35,7 @@ COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7
 _STYLES = ("-", "--", "-.", (0, (4, 1.5, 1, 1.5, 1, 1.5)), (0, (7, 2)), ":", (0, (1, 1)), "-")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _NEUTRAL = "#667085"
-_RC: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
     "axes.spines.top": False,
@@ -50,6 +51,7 @@ _RC: dict[Any, Any] = {
     "legend.frameon": False,
     "svg.hashsalt": "report",
 }
+"""How all figures look, for `matplotlib.rc_context`."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def curve_plot(
     """Curves over a common x axis; missing points (None) leave gaps."""
     if not curves:
         raise ValueError("there are no curves to draw")
-    with mpl.rc_context(_RC):
+    with mpl.rc_context(STYLE):
         figure, axes = _figure(8.4, 3.9)
         compared = 0
         for curve in curves:
@@ -136,7 +138,7 @@ def box_plots(groups: Mapping[str, Summary], values: Mapping[str, ArrayLike], la
     if not groups or set(groups) != set(values):
         raise ValueError(f"boxes for {sorted(groups)}, values for {sorted(values)}; need the same")
     names = list(groups)
-    with mpl.rc_context(_RC):
+    with mpl.rc_context(STYLE):
         figure, axes = _figure(max(4.2, 1.6 + 1.5 * len(names)), 4.1)
         data = [np.asarray(values[name], dtype=float) for name in names]
         boxes = axes.boxplot(
@@ -185,7 +187,7 @@ def picture_row(panels: Sequence[tuple[str, NDArray[np.floating]]]) -> Figure:
     """Pictures side by side with a title each: arrays (H, W, 3) or (H, W) in [0, 1]."""
     if not panels:
         raise ValueError("there are no pictures to show")
-    with mpl.rc_context(_RC | {"axes.grid": False}):
+    with mpl.rc_context(STYLE | {"axes.grid": False}):
         figure = Figure(figsize=(1.75 * len(panels), 2.0), layout="constrained", dpi=110)
         FigureCanvasAgg(figure)
         row = figure.subplots(1, len(panels), squeeze=False)[0]
@@ -209,7 +211,7 @@ def outline(mask: NDArray[np.bool_], width: int = 1) -> NDArray[np.bool_]:
 def svg_bytes(figure: Figure) -> bytes:
     """The figure as SVG, without a date, so that equal figures are equal files."""
     buffer = io.BytesIO()
-    with mpl.rc_context(_RC):
+    with mpl.rc_context(STYLE):
         figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
     return buffer.getvalue()
 
