@@ -166,7 +166,8 @@ def _corrected(order: int, sigma: float, kernel_size: int) -> Tensor:
     gaussian = torch.exp(-(x.square() - x.square().min()) / 2)
     sampled = _hermite(order, x) * gaussian
     powers = torch.stack([x**j for j in range(order + 1)])
-    return torch.linalg.solve(powers @ sampled.T, _moments(order)).T @ sampled
+    correction: Tensor = torch.linalg.solve(powers @ sampled.T, _moments(order))
+    return correction.T @ sampled
 
 
 def _moments(order: int) -> Tensor:

@@ -114,7 +114,8 @@ class Group:
         """`(|H|,)`, `|det h|⁻¹`: what a filter moved by h is multiplied with, so that its
         integral stays the same.
         """
-        return 1 / torch.linalg.det(self.matrices).abs()
+        determinants: Tensor = torch.linalg.det(self.matrices)
+        return 1 / determinants.abs()
 
     @property
     @ordinary_tensors()

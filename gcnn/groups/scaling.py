@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -80,7 +81,7 @@ def _dilations(scales: Sequence[float], dim: int) -> Tensor:
 
 
 def _check(scales: tuple[float, ...], dim: int, interaction: int) -> None:
-    ratios = [after / before for before, after in zip(scales, scales[1:], strict=False) if before]
+    ratios = [after / before for before, after in pairwise(scales) if before]
     growing, shrinking = all(r > 1 for r in ratios), all(r < 1 for r in ratios)
     if not scales or min(scales) <= 0 or not (growing or shrinking):
         raise ValueError(f"scales must be positive, and grow or shrink, got {list(scales)}")

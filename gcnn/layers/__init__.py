@@ -8,12 +8,14 @@ from gcnn.layers.group_pooling import GroupPool
 from gcnn.layers.lifting import LiftingConv
 from gcnn.layers.normalization import GroupBatchNorm, GroupInstanceNorm
 from gcnn.layers.spatial_pooling import SpatialAvgPool, SpatialBlurPool, SpatialMaxPool
+from gcnn.layers.transposed_convolution import GroupConvTranspose
 from gcnn.layers.upsampling import SpatialUpsample
 
 __all__ = [
     "AntiAliased",
     "GroupBatchNorm",
     "GroupConv",
+    "GroupConvTranspose",
     "GroupDropout",
     "GroupInstanceNorm",
     "GroupPool",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -13,8 +13,10 @@ from torch.nn import functional as F
 
 from gcnn.filters import Basis
 from gcnn.groups import Group
+from gcnn.layers.arrangement import Arrangement
 from gcnn.layers.filter_cache import FilterCache
 from gcnn.layers.initialization import expected_gain
+from gcnn.layers.memory_layout import in_layout_of
 from gcnn.layers.sampling_grid import positive_integer, require_centred, resolve_padding
 
 _CONVOLUTIONS: dict[int, Callable[..., Tensor]] = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
@@ -22,7 +24,7 @@ _PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
 class Convolution(nn.Module):
-    """The base of `LiftingConv` and `GroupConv`; holds weights, never pixels.
+    """The base of lifting and group convolutions; holds weights, never pixels.
 
     The state is `weight` and `bias` alone. The sampled basis is rebuilt in full precision whenever
     the layer changes its dtype or device, and filters expanded in eval mode are remembered until
@@ -72,7 +74,8 @@ class Convolution(nn.Module):
         self._sampled = self.basis.sample(group.matrices, kernel_size)
         self.register_buffer("_basis", self._sampled, persistent=False)
         self.register_buffer("_relative", group.relative, persistent=False)
-        shape = (out_channels, in_channels // groups, *self._weight_shape())
+        self.arrangement = self._arrange()
+        shape = (*self._weight_channels(), *self._weight_shape())
         self.weight = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
         if bias:
             self.bias = nn.Parameter(torch.empty(out_channels, device=device, dtype=dtype))
@@ -82,13 +85,21 @@ class Convolution(nn.Module):
         self._place_tables()
         self.reset_parameters()
 
+    def _weight_channels(self) -> tuple[int, int]:
+        """The leading axes of the weight."""
+        return self.out_channels, self.in_channels // self.groups
+
+    @abstractmethod
+    def _arrange(self) -> Arrangement:
+        """How feature maps are the channels of an ordinary convolution."""
+
     @abstractmethod
     def _weight_shape(self) -> tuple[int, ...]:
         """The shape of a weight between one input and one output field."""
 
     @abstractmethod
     def _expand(self, weight: Tensor, basis: Tensor, relative: Tensor) -> Tensor:
-        """Filters `(out · |H|, in [· |H|], *kernel)` from weights."""
+        """Filters of the ordinary convolution from weights."""
 
     def reset_parameters(self) -> None:
         """Draw the weights so that features keep their variance through ReLUs; zero the bias.
@@ -97,11 +108,13 @@ class Convolution(nn.Module):
         `in · interacting elements · gain of the basis · var(weight)` times the mean square of the
         input, which a ReLU halves; `expected_gain` says for which input.
         """
-        gain = expected_gain(self._sampled)
-        fan_in = self.weight.shape[1] * self._interacting() * gain
-        nn.init.normal_(self.weight, std=math.sqrt(2 / fan_in))
+        nn.init.normal_(self.weight, std=math.sqrt(2 / self._fan_in()))
         if self.bias is not None:
             nn.init.zeros_(self.bias)
+
+    def _fan_in(self) -> float:
+        """The variance of an output for weights of variance 1, in units of the input's."""
+        return self.weight.shape[1] * self._interacting() * expected_gain(self._sampled)
 
     def _interacting(self) -> int:
         """How many input elements reach one output element."""
@@ -111,13 +124,15 @@ class Convolution(nn.Module):
         """The filters of the ordinary convolution this layer amounts to.
 
         Returns:
-            `(out · |H|, in / groups [· |H|], *kernel)`, in the dtype and device of the weights.
+            `(out · |H|, in / groups [· |H|], *kernel)`, in the dtype and device of the weights;
+            where elements only see their M neighbours `(|H| · out, M · in, *kernel)`, for a
+            convolution with |H| groups of channels.
         """
         return self._cache.get(self, self.weight, self._expanded)
 
     def expanded_bias(self) -> Tensor | None:
-        """The bias of that convolution, `(out · |H|,)`: one number a field."""
-        return None if self.bias is None else self.bias.repeat_interleave(self.group.order)
+        """The bias of that convolution, one number a channel; None if there is none to fuse."""
+        return None if self.bias is None else self.arrangement.bias(self.bias)
 
     def _expanded(self, weight: Tensor) -> Tensor:
         device = weight.device.type
@@ -141,23 +156,35 @@ class Convolution(nn.Module):
         return basis, self.group.relative.to(weight.device)
 
     def _convolve(self, x: Tensor) -> Tensor:
-        """`(batch, channels, *space)` to `(batch, out · |H|, *space)`."""
-        size = x.shape[2:]
+        """From the input to a feature map, by one ordinary convolution."""
+        self._require_grid(x.shape[-self.group.dim :])
+        bias = self.expanded_bias()
+        y = self.arrangement.leave(self._plain(self.arrangement.enter(x), bias))
+        y = in_layout_of(x, y, self.group.dim)
+        return y if bias is not None else self._with_bias(y)
+
+    def _require_grid(self, size: Sequence[int]) -> None:
         require_centred(size, self.kernel_size, self.stride, self.padding, self.dilation)
+
+    def _plain(self, x: Tensor, bias: Tensor | None) -> Tensor:
         padding = self.padding
         if self.padding_mode != "zeros" and padding:
             x = F.pad(x, (padding,) * (2 * self.group.dim), mode=self.padding_mode)
             padding = 0
-        convolution = _CONVOLUTIONS[self.group.dim]
-        return convolution(
+        return _CONVOLUTIONS[self.group.dim](
             x,
             self.filters(),
-            self.expanded_bias(),
+            bias,
             stride=self.stride,
             padding=padding,
             dilation=self.dilation,
-            groups=self.groups,
+            groups=self.groups * self.arrangement.blocks,
         )
+
+    def _with_bias(self, y: Tensor) -> Tensor:
+        if self.bias is None:
+            return y
+        return y + self.bias.view(-1, *(1,) * (y.ndim - 2))
 
     def _place_tables(self) -> None:
         self._basis, self._relative = self._tables(self.weight)

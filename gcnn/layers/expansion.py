@@ -42,6 +42,26 @@ def group_filters(weight: Tensor, basis: Tensor, relative: Tensor) -> Tensor:
     return filters.transpose(0, 1)
 
 
+def neighbour_filters(weight: Tensor, basis: Tensor, seen: Tensor) -> Tensor:
+    """`filter[h, o, m, i] = Σ_k weight[o, i, m, k] · basis[k, h]`, zero where h sees nothing.
+
+    For windows of a group, where an element only sees its M neighbours `h m`.
+
+    Args:
+        weight: `(out, in, M, K)`.
+        basis: `(K, |H'|, *kernel)`: function k moved by element h.
+        seen: `(|H'|, M)`: whether there is a neighbour.
+
+    Returns:
+        `(|H'|, out, M, in, *kernel)`.
+    """
+    kernel = basis.shape[2:]
+    rows = weight.transpose(1, 2)
+    filters = rows.flatten(0, 2) @ basis.transpose(0, 1).flatten(2)
+    filters = filters.view(len(seen), *rows.shape[:3], *kernel)
+    return filters * seen.view(len(seen), 1, -1, *(1,) * (1 + len(kernel))).to(filters.dtype)
+
+
 def relative_basis(basis: Tensor, relative: Tensor) -> Tensor:
     """`table[m, k, h, h'] = basis[k, h] where m = m(h, h'), else 0`.
 

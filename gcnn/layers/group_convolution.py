@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
+from gcnn.groups import Group
+from gcnn.layers.arrangement import Arrangement, Neighbours, TogetherOnGroup, neighbours_of
 from gcnn.layers.convolution import Convolution
-from gcnn.layers.expansion import group_filters, group_filters_at_once, relative_basis
+from gcnn.layers.expansion import (
+    group_filters,
+    group_filters_at_once,
+    neighbour_filters,
+    relative_basis,
+)
 
 # Up to here the table of `relative_basis` stays in a processor's cache, and one product with it
 # is two to three times as fast as gathering the weights first; above, it is slower.
@@ -19,6 +25,10 @@ class GroupConv(Convolution):
     `out(h, x) = Σ_i Σ_h' Σ_y |det h|⁻¹ φ_i(h⁻¹h', h⁻¹(y - x)) f_i(h', y)`, with φ a weighted sum
     of the basis for every relative element `h⁻¹h'` (Cohen and Welling, "Group equivariant
     convolutional networks", ICML 2016, eq. 11).
+
+    On a window of a group whose elements only see their neighbours, h' are those alone; the
+    output lives on `group.target`, which is the group itself unless the window is restricted to
+    elements with all their neighbours.
 
     Shapes:
         `(batch, in_channels, |H|, *space)` to `(batch, out_channels, |H|, *space)`.
@@ -40,14 +50,29 @@ class GroupConv(Convolution):
         ValueError: settings, or on the forward pass a size, that cannot be equivariant.
     """
 
+    def _arrange(self) -> Arrangement:
+        sources = neighbours_of(self.group)
+        if sources is None:
+            return TogetherOnGroup(self.group.order)
+        if self.groups > 1:
+            raise ValueError(
+                f"groups={self.groups} is not possible on {self.group}, whose elements already "
+                "form groups of channels; use groups=1"
+            )
+        return Neighbours(sources)
+
     def _weight_shape(self) -> tuple[int, ...]:
         return len(self.group.relative_matrices), self._sampled.shape[0]
 
     def _interacting(self) -> int:
-        return self.group.order
+        everything = self.group.interacting is None
+        return self.group.order if everything else len(self.group.relative_matrices)
 
     def _tables(self, weight: Tensor) -> tuple[Tensor, Tensor]:
         basis, relative = super()._tables(weight)
+        if self.group.interacting is not None:
+            outputs = self.group.outputs.to(weight.device)
+            return basis[:, outputs], self.group.sources.to(weight.device)[outputs] >= 0
         relatives, functions = self._weight_shape()
         entries = relatives * functions * self.group.order**2 * basis[0, 0].numel()
         if entries <= _LARGEST_TABLE:
@@ -55,6 +80,8 @@ class GroupConv(Convolution):
         return basis, relative
 
     def _expand(self, weight: Tensor, basis: Tensor, relative: Tensor) -> Tensor:
+        if self.group.interacting is not None:
+            return neighbour_filters(weight, basis, relative).flatten(2, 3).flatten(0, 1)
         at_once = basis.ndim == self.group.dim + 4
         filters = (
             group_filters_at_once(weight, basis)
@@ -64,11 +91,13 @@ class GroupConv(Convolution):
         return filters.flatten(2, 3).flatten(0, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        expected = (self.in_channels, self.group.order)
-        if x.ndim != self.group.dim + 3 or x.shape[1:3] != expected:
+        self._require_features(x, self.group)
+        return self._convolve(x)
+
+    def _require_features(self, x: Tensor, group: Group) -> None:
+        if x.ndim != group.dim + 3 or x.shape[1:3] != (self.in_channels, group.order):
             raise ValueError(
-                f"GroupConv takes a feature map (batch, {self.in_channels}, {self.group.order}, "
-                f"*{self.group.dim} of space), got shape {tuple(x.shape)}; images are lifted first"
+                f"{type(self).__name__} takes a feature map (batch, {self.in_channels}, "
+                f"{group.order}, *{group.dim} of space), got shape {tuple(x.shape)}; images are "
+                "lifted first"
             )
-        y = self._convolve(x.flatten(1, 2))
-        return torch.unflatten(y, 1, (self.out_channels, self.group.order))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
+from gcnn.layers.arrangement import Arrangement, Together
 from gcnn.layers.convolution import Convolution
 from gcnn.layers.expansion import lifting_filters
 
@@ -34,6 +34,9 @@ class LiftingConv(Convolution):
         ValueError: settings, or on the forward pass a size, that cannot be equivariant.
     """
 
+    def _arrange(self) -> Arrangement:
+        return Together(self.group.order)
+
     def _weight_shape(self) -> tuple[int, ...]:
         return (self._sampled.shape[0],)
 
@@ -46,4 +49,4 @@ class LiftingConv(Convolution):
                 f"LiftingConv takes an image (batch, {self.in_channels}, *{self.group.dim} of "
                 f"space), got shape {tuple(x.shape)}"
             )
-        return torch.unflatten(self._convolve(x), 1, (self.out_channels, self.group.order))
+        return self._convolve(x)
