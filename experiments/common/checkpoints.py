@@ -120,8 +120,9 @@ class LastAndBest(Checkpoint):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Writes the best, then the last: killed in between, the epoch is repeated as it was."""
-        score = float(trainer.callback_metrics[self.monitor])
-        if score > self.best_score:
+        # Between two validations this is the score of the last one, or none after an interruption.
+        score = float(trainer.callback_metrics.get(self.monitor, float("-inf")))
+        if score > self.best_score or self.best_epoch < 0:
             self.best_score, self.best_epoch = score, trainer.current_epoch
             trainer.save_checkpoint(self.best, weights_only=False)
         trainer.save_checkpoint(self.last, weights_only=False)

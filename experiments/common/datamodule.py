@@ -132,6 +132,11 @@ class StudyData(pl.LightningDataModule, ABC):
         return str(self.describe()["dataset"])
 
     @property
+    def window(self) -> int | None:
+        """Edge of the windows through which larger samples are validated; None: whole samples."""
+        return None
+
+    @property
     def samples(self) -> list[str]:
         """The names of all samples in use, part by part."""
         return [name for part in PARTS for name in getattr(self.split, part)]

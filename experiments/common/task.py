@@ -7,6 +7,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from monai.inferers.utils import sliding_window_inference
 from monai.losses.dice import DiceLoss
 from monai.metrics.meandice import compute_dice
 from torch import Tensor, nn
@@ -26,6 +27,8 @@ class SegmentationTask(pl.LightningModule):
         learning_rate: of the first epoch.
         weight_decay: of AdamW.
         max_epochs: the length of the cosine.
+        window: edge of the windows through which larger images are validated, those that overlap
+            averaged; None validates whole images.
     """
 
     def __init__(
@@ -34,12 +37,14 @@ class SegmentationTask(pl.LightningModule):
         learning_rate: float = 3e-3,
         weight_decay: float = 1e-2,
         max_epochs: int = 100,
+        window: int | None = None,
     ) -> None:
         super().__init__()
         self.network = network
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.max_epochs = max_epochs
+        self.window = window
         # Empty masks are common in some data: a zero in both terms of the fraction counts as right.
         self.dice_loss = DiceLoss(sigmoid=True, smooth_nr=1.0, smooth_dr=1.0)
         self.cross_entropy = nn.BCEWithLogitsLoss()
@@ -63,11 +68,17 @@ class SegmentationTask(pl.LightningModule):
 
     def validation_step(self, batch: dict[str, Any], batch_index: int) -> None:
         """Logs the loss and the mean Dice per image; an empty mask left empty scores 1."""
-        logits = self(batch["image"])
+        logits = self._whole(batch["image"])
         dice = compute_dice((logits > 0).float(), batch["mask"], ignore_empty=False).mean()
         self._log({"validation/loss": self.loss(logits, batch["mask"])}, batch)
         # One figure fits beside the progress bar of an ordinary terminal.
         self._log({"validation/dice": dice}, batch, shown=True)
+
+    def _whole(self, image: Tensor) -> Tensor:
+        if self.window is None or max(image.shape[2:]) <= self.window:
+            return self(image)
+        edges = [min(self.window, edge) for edge in image.shape[2:]]
+        return torch.as_tensor(sliding_window_inference(image, edges, 1, self))
 
     def configure_optimizers(self) -> Any:
         """AdamW, and the cosine stepped once an epoch."""

@@ -105,7 +105,9 @@ def train_run(study: Study, options: TrainOptions) -> dict[str, Any]:
     together = data.batch_size * max(1, options.devices) * options.nodes
     epochs, interval = options.schedule(math.ceil(len(split.train) / together))
     training = replace(options.part(TrainingOptions), max_epochs=epochs)
-    task = SegmentationTask(network, options.learning_rate, options.weight_decay, epochs)
+    task = SegmentationTask(
+        network, options.learning_rate, options.weight_decay, epochs, data.window
+    )
     record = make_record(study.name, arguments, config)
     result = fit(task, data, folder, record, options.seed, training, options, interval)
     announce(

@@ -199,6 +199,16 @@ def _fit_or_interrupt(
         signal.signal(signal.SIGINT, handler)
 
 
+def metrics_of_epoch(trainer: pl.Trainer) -> dict[str, float]:
+    """The metrics of the epoch that ends, by name; Lightning keeps those of the last validation."""
+    validated = (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
+    return {
+        name: float(value)
+        for name, value in sorted(trainer.callback_metrics.items())
+        if validated or not name.startswith("validation/")
+    }
+
+
 class ReseedEveryBatch(Callback):
     """Makes the random numbers of a step (dropout) depend on the seed, epoch, batch and rank alone.
 
@@ -242,12 +252,14 @@ class History(Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Adds the row of this epoch and writes the file."""
-        metrics = {name: float(value) for name, value in sorted(trainer.callback_metrics.items())}
+        metrics = metrics_of_epoch(trainer)
         seconds = time.perf_counter() - self._started
         self.rows.append({"epoch": trainer.current_epoch, **metrics, "seconds": round(seconds, 3)})
         if trainer.is_global_zero:
             table = io.StringIO()
-            writer = csv.DictWriter(table, fieldnames=list(self.rows[0]), lineterminator="\n")
+            columns = sorted({name for row in self.rows for name in row} - {"epoch", "seconds"})
+            names = ["epoch", *columns, "seconds"]
+            writer = csv.DictWriter(table, fieldnames=names, lineterminator="\n")
             writer.writeheader()
             writer.writerows(self.rows)
             write_atomically(self.folder.metrics_file, table.getvalue())
@@ -266,7 +278,5 @@ class PrintedProgress(Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Prints the metrics of the epoch."""
-        metrics = "  ".join(
-            f"{name} {float(value):.4f}" for name, value in sorted(trainer.callback_metrics.items())
-        )
+        metrics = "  ".join(f"{n} {value:.4f}" for n, value in metrics_of_epoch(trainer).items())
         announce(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {metrics}")

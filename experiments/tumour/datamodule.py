@@ -159,6 +159,11 @@ class TumourData(StudyData):
         """The data set and the spacing of its voxels."""
         return f"{self.dataset}, {self.voxel:g} mm"
 
+    @property
+    def window(self) -> int | None:
+        """What is too large to be trained on as a whole is so in validation too."""
+        return self.patch
+
     def describe(self) -> dict[str, Any]:
         """What the record of a run says about its data."""
         generated = {"size": self.size} if self.dataset == "generated" else {}

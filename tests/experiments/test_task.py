@@ -72,3 +72,27 @@ def test_the_learning_rate_falls_along_half_a_cosine():
         schedule.step()
     half = math.sqrt(0.5)
     assert rates == pytest.approx([0.1, 0.05 * (1 + half), 0.05, 0.05 * (1 - half)])
+
+
+@pytest.mark.parametrize("space", [(7, 5), (6, 9, 5)])
+def test_large_images_are_validated_through_windows_and_small_ones_as_a_whole(space):
+    class Pointwise(nn.Module):
+        """Remembers the sizes that it saw."""
+
+        def __init__(self):
+            super().__init__()
+            self.sizes = []
+
+        def forward(self, image):
+            self.sizes.append(image.shape[2:])
+            return 2 * image
+
+    image = torch.randn(1, 1, *space)
+    mask = (image > 0).float()
+    for window, largest in ((4, 4), (max(space), max(space)), (None, max(space))):
+        task = SegmentationTask(network := Pointwise(), window=window)
+        logged: dict[str, Tensor] = {}
+        task.log_dict = lambda values, into=logged, **_: into.update(values)
+        task.validation_step({"image": image, "mask": mask}, 0)
+        assert max(max(size) for size in network.sizes) == largest
+        assert float(logged["validation/dice"]) == 1

@@ -55,14 +55,14 @@ def small_network(dim=2):
     return nn.Sequential(*layers)
 
 
-def run(path: Path, data=None, network=None, hardware=CPU, **options):
+def run(path: Path, data=None, network=None, hardware=CPU, interval=1, **options):
     """The result and the weights of a training of three epochs."""
     options = {"max_epochs": 3, "learning_rate": 0.05} | options
     training = TrainingOptions(**options)
     network = network or small_network()
     task = SegmentationTask(network, training.learning_rate, max_epochs=training.max_epochs)
     folder, record = RunFolder(path), make_record("polyp", {}, {})
-    result = fit(task, data or Noise(), folder, record, 0, training, hardware)
+    result = fit(task, data or Noise(), folder, record, 0, training, hardware, interval)
     return result, network.state_dict()
 
 
@@ -105,6 +105,30 @@ def test_an_interrupted_training_ends_with_bitwise_the_same_weights(workers, tmp
         [row["validation/loss"] for row in rows(tmp_path / n)] for n in ("straight", "broken")
     ]
     assert scores[0] == scores[1]
+
+
+@pytest.mark.parametrize("stop_at", [1, 2, 3])
+def test_validating_less_often_changes_neither_weights_nor_continuing(stop_at, tmp_path):
+    options = {"max_epochs": 4, "interval": 2}
+    often, expected = run(tmp_path / "often", max_epochs=4)
+    straight, weights = run(tmp_path / "straight", **options)
+    assert equal(weights, expected)
+    scores = [row["validation/dice"] for row in rows(tmp_path / "straight")]
+    assert [score != "" for score in scores] == [False, True, False, True]
+    assert scores[3] == rows(tmp_path / "often")[3]["validation/dice"]
+    assert straight["best_dice"] == max(float(score) for score in scores if score)
+    assert straight["best_epoch"] in (1, 3) and often["epochs"] == straight["epochs"] == 4
+    with pytest.raises(RuntimeError, match="broke down"):
+        run(tmp_path / "broken", Noise(stop_at=stop_at, stop_with=interrupt), **options)
+    continued, again = run(tmp_path / "broken", **options)
+    assert equal(again, expected)
+    assert continued == straight | {"seconds": continued["seconds"]}
+    assert [row["validation/dice"] for row in rows(tmp_path / "broken")] == scores
+
+
+def test_a_training_that_ends_before_its_first_validation_still_leaves_a_network(tmp_path):
+    run(tmp_path, max_epochs=1, interval=2)
+    assert RunFolder(tmp_path).best.exists()
 
 
 def test_a_training_that_broke_off_in_its_first_epoch_starts_again(tmp_path):
