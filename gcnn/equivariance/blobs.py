@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gcnn.equivariance.window import sources
+from gcnn.equivariance.window import index_in, origins
 from gcnn.geometry import grid_points
 from gcnn.groups import Group
-from gcnn.groups.tables import find
 from gcnn.layers import GroupConv
 
 
@@ -61,12 +60,12 @@ class Blobs:
         fields = self._evaluate(matrix, order)
         if self.group is None:
             return fields[:, :, 0]
-        element = int(find(matrix[None], self.group.matrices)[0])
+        element = index_in(self.group, matrix)
         if element < 0:
             raise ValueError(f"{matrix.tolist()} is not an element of {self.group}")
-        source = sources(self.group, element)
-        outside = (source < 0).view(-1, *(1,) * self.dim)
-        return fields[:, :, source.clamp(min=0)].masked_fill(outside, 0)
+        origin = origins(self.group, element)
+        outside = (origin < 0).view(-1, *(1,) * self.dim)
+        return fields[:, :, origin.clamp(min=0)].masked_fill(outside, 0)
 
     def _evaluate(self, matrix: Tensor, order: int) -> Tensor:
         centres, widths, heights = self._draw(order)

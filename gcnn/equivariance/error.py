@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gcnn.equivariance.blobs import Blobs, blobs_for
-from gcnn.equivariance.window import sources
+from gcnn.equivariance.window import home, index_in, origins
 from gcnn.geometry import as_grid_symmetry, grid_points
 from gcnn.groups import Group
 
@@ -57,7 +57,8 @@ class EquivarianceReport:
     @property
     def worst_exact(self) -> float:
         """The largest error among the elements that map the grid onto itself."""
-        return max((row.error for row in self.rows if row.exact), default=0.0)
+        errors = [row.error for row in self.rows if row.exact and not math.isnan(row.error)]
+        return max(errors, default=0.0)
 
     def __str__(self) -> str:
         lines = ["element  on the grid  error     floor"]
@@ -131,7 +132,11 @@ def compare(
     exact = as_grid_symmetry(matrix) is not None
     if output.ndim == 2:
         return ElementError(element, exact, _relative(observed, output), 0.0)
-    expected = group.act(output, element, interpolation)
+    window = home(group, output)
+    index = index_in(window, matrix)
+    if index < 0:
+        return ElementError(element, exact, math.nan, math.nan, (math.nan,) * window.order)
+    expected = window.act(output, index, interpolation)
     if expected.shape != observed.shape:
         raise ValueError(
             f"element {element} of {group} takes the output to shape {tuple(expected.shape)}, but "
@@ -140,15 +145,15 @@ def compare(
     floor = 0.0
     if not exact:
         finer = "cubic" if interpolation == "quintic" else "quintic"
-        reference = group.act(output, element, finer)
+        reference = window.act(output, index, finer)
         inside = _known(output.shape[-group.dim :], matrix, inner).to(output)
         observed, expected, reference = (y * inside for y in (observed, expected, reference))
         floor = _relative(reference, expected)
-    if group.is_image(output):
+    if window.is_image(output):
         return ElementError(element, exact, _relative(observed, expected), floor)
-    inside_window = (sources(group, element) >= 0).tolist()
+    inside_window = (origins(window, index) >= 0).tolist()
     if not any(inside_window):
-        return ElementError(element, exact, math.nan, math.nan, (math.nan,) * group.order)
+        return ElementError(element, exact, math.nan, math.nan, (math.nan,) * window.order)
     compared = [h for h, inside in enumerate(inside_window) if inside]
     return ElementError(
         element,

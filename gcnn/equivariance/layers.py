@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from gcnn.equivariance.blobs import Blobs, blobs_for
 from gcnn.equivariance.error import INNER, compare, measuring, move_input, still_input
-from gcnn.equivariance.window import sources
+from gcnn.equivariance.window import home, index_in, origins
 from gcnn.groups import Group
 from gcnn.layers.convolution import Convolution
 
@@ -112,9 +112,13 @@ def layer_errors(
 
 def _moved(group: Group, x: Tensor, other: Tensor, element: int, interpolation: str) -> Tensor:
     """`h·x`, filled up from `other` where it comes from outside a window."""
-    moved = group.act(x, element, interpolation)
-    if not group.is_image(x):
-        outside = sources(group, element) < 0
+    window = home(group, x)
+    index = index_in(window, group.matrices[element])
+    if index < 0:
+        return other
+    moved = window.act(x, index, interpolation)
+    if not window.is_image(x):
+        outside = origins(window, index) < 0
         moved[:, :, outside] = other[:, :, outside]
     return moved
 
@@ -145,7 +149,7 @@ def _is_layer(module: nn.Module) -> bool:
 
 def _movable(group: Group, x: Tensor) -> bool:
     try:
-        group.is_image(x)
+        home(group, x).is_image(x)
     except ValueError:
         return False
     return True

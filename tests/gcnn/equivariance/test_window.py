@@ -8,7 +8,7 @@ from torch import nn
 
 from gcnn import groups
 from gcnn.equivariance import Blobs, check_group, equivariance_error, layer_errors
-from gcnn.equivariance.window import sources
+from gcnn.equivariance.window import origins
 from gcnn.geometry import rotation, transform
 
 
@@ -57,10 +57,10 @@ def close(found, expected):
     )
 
 
-def test_sources_are_the_elements_that_the_action_takes_values_from():
-    assert sources(HALVES[2], 1).tolist() == [-1, 0, 1]
-    assert sources(HALVES[2], 2).tolist() == [-1, -1, 0]
-    assert sources(groups.P4(), 1).tolist() == [3, 0, 1, 2]
+def test_origins_are_the_elements_that_the_action_takes_values_from():
+    assert origins(HALVES[2], 1).tolist() == [-1, 0, 1]
+    assert origins(HALVES[2], 2).tolist() == [-1, -1, 0]
+    assert origins(groups.P4(), 1).tolist() == [3, 0, 1, 2]
 
 
 @both_dims
@@ -167,6 +167,61 @@ def test_a_window_of_scalings_passes_every_law(dim):
     assert "ok   closure: 3 of 9 products leave the set" in str(report)
     with pytest.raises(ValueError, match="FAIL closure"):
         check_group(group)
+
+
+THIRDS = [2 ** (i / 3) for i in range(4)]
+
+
+@both_dims
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"interaction": 2},
+        {"interaction": 2, "scale_padding": "replicate"},
+        {"interaction": 3, "scale_padding": "valid"},
+    ],
+)
+@pytest.mark.parametrize("scales", [THIRDS, [0.9**i for i in range(4)]], ids=["up", "down"])
+def test_scale_translation_passes_every_law(dim, options, scales):
+    group = groups.ScaleTranslation(scales, dim, **options)
+    report = check_group(group, window=True)
+    interacting = sum(range(5 - options.get("interaction", 1), 5))
+    assert f"ok   relative elements: {interacting} of 16 pairs" in str(report)
+
+
+def test_a_table_of_relative_elements_that_is_wrong_is_found():
+    group = groups.ScaleTranslation(THIRDS, 2, interaction=2)
+    group.relative = group.relative.T
+    with pytest.raises(ValueError, match="FAIL relative elements"):
+        check_group(group, window=True)
+    group = groups.ScaleTranslation(THIRDS, 2, interaction=2)
+    group.sources = group.sources.flip(0)
+    with pytest.raises(ValueError, match="FAIL relative elements"):
+        check_group(group, window=True)
+
+
+class Drop(nn.Module):
+    """Leaves out the last scale, as a convolution that is valid along the scales does."""
+
+    def forward(self, x):
+        return x[:, :, :-1]
+
+
+def test_maps_on_what_is_left_of_a_window_are_compared_on_it():
+    scales = [0.5**i for i in range(4)]
+    group = groups.ScaleTranslation(scales, 2, interaction=2, scale_padding="valid")
+    network = nn.Sequential(Weigh(1, 2, 3, 4), Drop(), Drop())
+    rows = equivariance_error(network, group, blobs(2)).rows
+    assert close(rows[0].per_element, (0, 0))
+    assert close(rows[1].per_element, (math.nan, 1 / 2)) and close([rows[1].error], [1 / 2])
+    assert all(math.isnan(row.error) for row in rows[2:])
+    table = layer_errors(network, group, blobs(2))
+    assert [len(row.per_element) for row in table.rows] == [4, 3, 2]
+    assert close(table.rows[2].per_element, (math.nan, 1 / 2))
+    assert table.rows[1].own < 1e-10
+    with pytest.raises(ValueError, match="acts on images"):
+        equivariance_error(nn.Sequential(network, Weigh(1, 1)), group, blobs(2))
 
 
 def test_a_window_without_products_cannot_be_checked():
