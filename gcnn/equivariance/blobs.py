@@ -11,7 +11,7 @@ from torch import Tensor
 from gcnn.equivariance.window import index_in, origins
 from gcnn.geometry import grid_points
 from gcnn.groups import Group
-from gcnn.layers import GroupConv
+from gcnn.layers import GroupConv, GroupConvTranspose
 
 
 @dataclass(frozen=True)
@@ -137,9 +137,10 @@ def blobs_for(module: torch.nn.Module, group: Group, size: int | None = None) ->
         multiple = getattr(module, "size_multiple", 1)
         size = math.ceil(size / multiple) * multiple if multiple > 1 else size
     takes_features = isinstance(first, GroupConv)
+    window = group.target if isinstance(first, GroupConvTranspose) else group
     return Blobs(
         size=size,
         channels=first.in_channels,  # type: ignore[arg-type]
         dim=group.dim,
-        group=group if takes_features else None,
+        group=window if takes_features else None,
     )

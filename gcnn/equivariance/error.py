@@ -67,7 +67,16 @@ class EquivarianceReport:
             f"{row.floor:.1e}"
             for row in self.rows
         ]
+        if not self.group.is_closed and any(row.per_element for row in self.rows):
+            # At the ends of a window less is known than inside, so one figure says too little.
+            lines[0] += "    each element of the output"
+            for number, row in enumerate(self.rows, start=1):
+                lines[number] += ("  " + "  ".join(map(_cell, row.per_element))).rstrip()
         return "\n".join(lines)
+
+
+def _cell(error: float) -> str:
+    return f"{'-':<8}" if math.isnan(error) else f"{error:.2e}"
 
 
 def equivariance_error(

@@ -9,7 +9,8 @@ from gcnn import groups
 from gcnn.equivariance import Blobs
 from gcnn.equivariance.blobs import blobs_for
 from gcnn.geometry import rotation
-from gcnn.layers import GroupConv, GroupPool, LiftingConv
+from gcnn.groups import ScaleTranslation
+from gcnn.layers import GroupConv, GroupConvTranspose, GroupPool, LiftingConv
 from gcnn.models import UNet
 from tests.gcnn.cases import SCALED, cube, exact_elements, relative_error
 
@@ -93,6 +94,10 @@ def test_they_fit_the_first_layer_of_a_module():
     features = blobs_for(GroupConv(group, 2, 1, 3), group, size=9).images()
     assert features.shape == (4, 2, 4, 9, 9)
     assert blobs_for(UNet(1, 1, group), group).size == 80
+    scales = ScaleTranslation([1, 0.8, 0.64], 2, interaction=2, scale_padding="valid")
+    for layer, count in ((GroupConv, 3), (GroupConvTranspose, 2)):
+        features = blobs_for(layer(scales, 2, 1, 3), scales, size=9).images()
+        assert features.shape == (4, 2, count, 9, 9)
     assert blobs_for(LiftingConv(cube(), 1, 1, 3), cube()).size == 33
 
 

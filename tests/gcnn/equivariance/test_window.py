@@ -208,6 +208,15 @@ class Drop(nn.Module):
         return x[:, :, :-1]
 
 
+def test_a_report_on_a_window_prints_every_element_of_the_output():
+    lines = str(equivariance_error(Weigh(1, 2, 4), HALVES[2], blobs(2))).splitlines()
+    assert lines[0].endswith("floor    each element of the output")
+    assert lines[2].split()[4:] == ["-", "5.00e-01", "5.00e-01"]
+    assert lines[3].split()[4:] == ["-", "-", "7.50e-01"]
+    image = str(equivariance_error(nn.Identity(), HALVES[2], blobs(2))).splitlines()
+    assert image[0].endswith("floor") and len(image[2].split()) == 4
+
+
 def test_maps_on_what_is_left_of_a_window_are_compared_on_it():
     scales = [0.5**i for i in range(4)]
     group = groups.ScaleTranslation(scales, 2, interaction=2, scale_padding="valid")
