@@ -1,7 +1,8 @@
 """Dividing the cases into training, validation and test.
 
-Validation and test are drawn first, so that they are the same however many cases are trained on;
-the training sets of one seed are nested, because each is the beginning of the same random order.
+The test is drawn first and the validation after it, so that they are the same however many cases
+are trained on; the training sets of one seed are nested, because each is the beginning of the same
+random order.
 """
 
 from __future__ import annotations
@@ -47,21 +48,21 @@ def split_cases(
     if twice:
         raise UserError(f"the case {twice[0]} is there twice: keep one")
     share = max(1, round(HELD_OUT * len(ordered)))
-    first = share if validation is None else validation
-    last = first + (share if test is None else test)
-    wanted = last + (1 if train is None else train)
+    tested = share if test is None else test
+    held_out = tested + (share if validation is None else validation)
+    wanted = held_out + (1 if train is None else train)
     if wanted > len(ordered):
         raise UserError(
-            f"{wanted} cases are needed, {wanted - last} to train on, {first} for validation and "
-            f"{last - first} for the test, but there are {len(ordered)}: ask for fewer with "
-            "train_cases, validation_cases and test_cases"
+            f"{wanted} cases are needed, {wanted - held_out} to train on, {held_out - tested} for "
+            f"validation and {tested} for the test, but there are {len(ordered)}: ask for fewer "
+            "with train_cases, validation_cases and test_cases"
         )
     order = [ordered[i] for i in np.random.default_rng(seed).permutation(len(ordered))]
-    left = order[last:]
+    left = order[held_out:]
     return Split(
         kind="random",
         seed=seed,
         train=tuple(left if train is None else left[:train]),
-        validation=tuple(sorted(order[:first], key=natural_key)),
-        test=tuple(sorted(order[first:last], key=natural_key)),
+        validation=tuple(sorted(order[tested:held_out], key=natural_key)),
+        test=tuple(sorted(order[:tested], key=natural_key)),
     )
