@@ -76,7 +76,7 @@ class SegmentationTask(pl.LightningModule):
 
     def _whole(self, image: Tensor) -> Tensor:
         if self.window is None or max(image.shape[2:]) <= self.window:
-            return self(image)
+            return self.forward(image)
         edges = [min(self.window, edge) for edge in image.shape[2:]]
         return torch.as_tensor(sliding_window_inference(image, edges, 1, self))
 

@@ -62,14 +62,15 @@ class Study:
         name: the package under `experiments`.
         samples: what the data consists of, in the plural.
         open_data: the data for the options of a run.
-        network_arguments: the arguments of `build_network` for the options of a run, plain types.
+        network_arguments: the arguments of `build_network`, plain types, for the options and the
+            data of a run.
         build_network: the function of this name in the module `networks` of the package.
     """
 
     name: str
     samples: str
     open_data: Callable[[dict[str, Any]], StudyData]
-    network_arguments: Callable[[dict[str, Any]], dict[str, Any]]
+    network_arguments: Callable[[dict[str, Any], Any], dict[str, Any]]
     build_network: Callable[..., nn.Module]
 
 
@@ -93,7 +94,7 @@ def train_run(study: Study, options: TrainOptions) -> dict[str, Any]:
     folder.prepare(config, FREE)
     record_split(folder, data.split)
     torch.manual_seed(options.seed)
-    arguments = study.network_arguments(config)
+    arguments = study.network_arguments(config, data)
     network = study.build_network(**arguments)
     split = data.split
     parameters = sum(parameter.numel() for parameter in network.parameters())

@@ -10,7 +10,9 @@ from experiments.polyp.options import CommonOptions, open_data
 
 __all__ = ["POLYP", "TrainOptions", "train"]
 
-POLYP = Study("polyp", "images", open_data, network_arguments, build_network)
+POLYP = Study(
+    "polyp", "images", open_data, lambda options, data: network_arguments(options), build_network
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""Scale-equivariant brain-tumour segmentation in MRI: `python -m experiments.tumour --help`."""
