@@ -14,6 +14,7 @@ from gcnn.layers import (
     AntiAliased,
     GroupBatchNorm,
     GroupConv,
+    GroupConvTranspose,
     GroupDropout,
     GroupInstanceNorm,
     GroupPool,
@@ -112,7 +113,9 @@ class BuildingBlocks:
             fan_in = in_channels * (kernel_size / 2) ** self.dim
             nn.init.normal_(conv.weight, std=math.sqrt(2 / fan_in))
             return conv
-        raise ValueError('upsampling="transposed" serves networks without a group only')
+        return GroupConvTranspose(
+            self.group, in_channels, out_channels, kernel_size, 2, padding, basis=self.basis
+        )
 
     def normalization(self, channels: int) -> list[nn.Module]:
         """The normalisation, if there is any."""

@@ -80,6 +80,7 @@ class UNet(nn.Module):
             raise ValueError(f"channels must be positive, one for each level, got {channels!r}")
         self.group = group
         self.dim = _dimension(dim, group)
+        self.channels = tuple(channels)
         blocks = BuildingBlocks(
             group, self.dim, kernel_size, norm, activation, anti_aliased, block, downsampling,
             upsampling, dropout, basis,

@@ -5,13 +5,15 @@ import shutil
 import pytest
 import torch
 
-from gcnn import groups
+from gcnn import groups, layers
 from gcnn.models import UNet
 
 compiler = pytest.mark.skipif(
     not any(map(shutil.which, ("g++", "clang++", "c++"))), reason="no C++ compiler for inductor"
 )
 ALL_ELSE = {"downsampling": "blur", "norm": "instance", "anti_aliased": True, "pool": "mean"}
+CONVOLVING = {"block": "residual", "downsampling": "strided", "upsampling": "transposed"}
+SCALES = groups.ScaleTranslation([1.0, 0.9], dim=2)
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +47,8 @@ def same_in_train_and_eval_mode(group, x, backend, **options):
         torch.testing.assert_close(compiled(x), twin(x), atol=1e-5, rtol=1e-4)
         for net in (model, twin):
             net.head.weight.mul_(2)
-            net.encoder[0][0][0].weight.data.mul_(0.5)
+            first = next(module for module in net.modules() if isinstance(module, layers.GroupConv))
+            first.weight.data.mul_(0.5)
         torch.testing.assert_close(compiled(x), twin(x), atol=1e-5, rtol=1e-4)
 
 
@@ -58,6 +61,12 @@ def test_inductor_gives_the_same_output_and_gradients(x):
 @pytest.mark.slow
 def test_the_whole_graph_is_captured_with_every_other_option(x):
     same_in_train_and_eval_mode(groups.P4(), x, "aot_eager", **ALL_ELSE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("group", [groups.P4(), SCALES], ids=repr)
+def test_the_whole_graph_is_captured_with_convolutions_between_the_levels(group, x):
+    same_in_train_and_eval_mode(group, x, "aot_eager", norm="instance", **CONVOLVING)
 
 
 @pytest.mark.slow
@@ -79,8 +88,13 @@ def test_other_sizes_and_batches_need_no_other_graph():
 
 @pytest.mark.parametrize(
     ("group", "options"),
-    [(groups.P4(), ALL_ELSE), (groups.SteerableSE2(8), {})],
-    ids=["P4()-all-else", "SteerableSE2(8)"],
+    [
+        (groups.P4(), ALL_ELSE),
+        (groups.P4(), CONVOLVING),
+        (groups.SteerableSE2(8), {}),
+        (SCALES, CONVOLVING),
+    ],
+    ids=["P4()-all-else", "P4()-convolving", "SteerableSE2(8)", "ScaleTranslation-convolving"],
 )
 def test_export_gives_the_same_output(group, options, x):
     model = network(group, **options).eval()

@@ -10,7 +10,6 @@ from tests.gcnn.cases import cube, equivariance_error
 from tests.gcnn.models.test_unet_exactness import EXACT, trained
 
 CONVOLVING = {"block": "residual", "downsampling": "strided", "upsampling": "transposed"}
-STRIDED = {"block": "residual", "downsampling": "strided"}
 
 
 def test_a_residual_unit_adds_its_input_before_the_last_nonlinearity():
@@ -33,7 +32,7 @@ def test_a_residual_level_is_two_convolutions_and_a_way_around_them(group):
 
 
 def test_the_shortcut_is_the_identity_where_the_width_stays():
-    model = UNet(3, 1, groups.P4(), (2, 4), **STRIDED)
+    model = UNet(3, 1, groups.P4(), (2, 4), **CONVOLVING)
     assert all(isinstance(level.shortcut, nn.Identity) for level in model.encoder)
     assert isinstance(model.decoder[0].shortcut, layers.GroupConv)
 
@@ -51,10 +50,12 @@ def test_the_whole_ordinary_network_written_out():
 
 
 def test_convolutions_between_the_levels_change_the_width_and_have_norm_and_activation():
-    model = UNet(1, 1, groups.P4(), (2, 3, 5), **STRIDED)
+    model = UNet(1, 1, groups.P4(), (2, 3, 5), **CONVOLVING)
     kinds = [type(module).__name__ for module in model.down[0]]
     assert kinds == ["GroupConv", "GroupBatchNorm", "ReLU"]
     assert [(down[0].in_channels, down[0].out_channels) for down in model.down] == [(2, 3), (3, 5)]
+    assert [(up[0].in_channels, up[0].out_channels) for up in model.up] == [(5, 3), (3, 2)]
+    assert all(isinstance(up[0], layers.GroupConvTranspose) for up in model.up)
 
 
 @pytest.mark.parametrize("dim", [1, 2, 3])
@@ -82,13 +83,14 @@ def test_an_ordinary_network_with_point_symmetric_kernels_commutes_with_point_re
 @pytest.mark.parametrize(
     "options",
     [
-        STRIDED,
+        CONVOLVING,
         {"block": "residual"},
         {"downsampling": "strided"},
-        {**STRIDED, "norm": "instance", "anti_aliased": True, "pool": "mean"},
-        {**STRIDED, "norm": "none", "dropout": 0.3, "activation": nn.SiLU},
-        {**STRIDED, "kernel_size": 5},
-        {**STRIDED, "kernel_size": 1},
+        {"upsampling": "transposed"},
+        {**CONVOLVING, "norm": "instance", "anti_aliased": True, "pool": "mean"},
+        {**CONVOLVING, "norm": "none", "dropout": 0.3, "activation": nn.SiLU},
+        {**CONVOLVING, "kernel_size": 5},
+        {**CONVOLVING, "kernel_size": 1},
     ],
     ids=str,
 )
@@ -103,7 +105,7 @@ def test_planar_networks_are_exact_at_quarter_turns(group, options):
 
 def test_a_volume_under_the_rotations_of_the_cube():
     x = torch.randn(1, 1, 4, 4, 8, dtype=torch.float64)
-    model = trained(UNet(1, 1, cube(), (1, 2), **STRIDED), x)
+    model = trained(UNet(1, 1, cube(), (1, 2), **CONVOLVING), x)
     assert equivariance_error(model, cube(), x) < EXACT
 
 
@@ -119,10 +121,10 @@ def test_the_initial_weights_keep_the_variance_through_a_transposed_convolution(
 
 
 def test_dropout_follows_every_convolution_and_every_residual_sum():
-    model = UNet(1, 1, groups.P4(), (4, 8), dropout=0.5, **STRIDED)
+    model = UNet(1, 1, groups.P4(), (4, 8), dropout=0.5, **CONVOLVING)
     drops = [module for module in model.modules() if isinstance(module, layers.GroupDropout)]
-    # Lifting, down, and two in each of three levels.
-    assert len(drops) == 2 + 2 * 3
+    # Lifting, down, up, and two in each of three levels.
+    assert len(drops) == 3 + 2 * 3
     x = torch.randn(1, 1, 8, 8)
     assert not torch.equal(model(x), model(x))
     assert torch.equal(model.eval()(x), model(x))
@@ -130,7 +132,7 @@ def test_dropout_follows_every_convolution_and_every_residual_sum():
 
 @pytest.mark.parametrize("group", [None, groups.P4()], ids=repr)
 def test_the_size_a_network_needs_is_that_of_its_halvings(group):
-    model = UNet(1, 1, group, (1, 1, 1, 1), **STRIDED)
+    model = UNet(1, 1, group, (1, 1, 1, 1), **CONVOLVING)
     assert model.size_multiple == 8
     with pytest.raises(
         ValueError, match=r"must be a multiple of 8 \(3 halvings\), such as 8 or 16"
@@ -156,7 +158,7 @@ def test_settings_that_do_not_fit_are_refused(options, message):
 @pytest.mark.parametrize("group", [None, groups.P4(), groups.SteerableSE2(8)], ids=repr)
 def test_a_network_learns(group):
     torch.manual_seed(0)
-    model = UNet(1, 1, group, (2, 4), **STRIDED)
+    model = UNet(1, 1, group, (2, 4), **CONVOLVING)
     x = torch.randn(4, 1, 16, 16)
     y = (torch.nn.functional.avg_pool2d(x, 5, 1, 2) > 0).float()
     steps = torch.optim.Adam(model.parameters(), lr=0.02)

@@ -3,24 +3,33 @@
 import copy
 import io
 import pickle
+from functools import partial
 
 import pytest
 import torch
 
-from gcnn.models import polyp_unet
+from gcnn.models import polyp_unet, tumour_unet
 
-NAMES = ("plain", "p4", "se2_8", "steerable_8", "dihedral_8")
-over_names = pytest.mark.parametrize("name", NAMES)
+NETWORKS = {
+    **{
+        name: partial(polyp_unet, name)
+        for name in ("plain", "p4", "se2_8", "steerable_8", "dihedral_8")
+    },
+    "tumour_plain": partial(tumour_unet, "plain_width", 3, norm="batch"),
+    "tumour_scale": partial(tumour_unet, "scale_mean", 3, norm="batch"),
+}
+over_names = pytest.mark.parametrize("name", NETWORKS)
 
 
 def network(name, seed=0):
     torch.manual_seed(seed)
-    return polyp_unet(name, channels=(2, 3))
+    return NETWORKS[name](channels=(2, 3))
 
 
 @pytest.fixture
-def x():
-    return torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+def x(name):
+    size = (4, 6, 8) if name.startswith("tumour") else (8, 8)
+    return torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
 
 
 @over_names
@@ -76,15 +85,16 @@ def test_any_dtype(name, dtype, x):
     assert (found.float() - expected).norm() < 0.05 * expected.norm()
 
 
-@over_names
+@pytest.mark.parametrize("name", [name for name in NETWORKS if name != "tumour_scale"])
 def test_channels_last_is_kept_to_the_logits(name, x):
     model = network(name).eval()
     with torch.no_grad():
         expected = model(x)
-        model = model.to(memory_format=torch.channels_last)
+        layout = torch.channels_last if model.dim == 2 else torch.channels_last_3d
+        model = model.to(memory_format=layout)
         model.head = torch.nn.Identity()
-        found = model(x.contiguous(memory_format=torch.channels_last))
-        assert found.is_contiguous(memory_format=torch.channels_last)
+        found = model(x.contiguous(memory_format=layout))
+        assert found.is_contiguous(memory_format=layout)
         torch.testing.assert_close(network(name).eval().head(found), expected, atol=1e-5, rtol=1e-5)
 
 
@@ -108,15 +118,15 @@ def test_two_backward_passes_in_eval_mode_and_training_after(name, x):
 
 
 @over_names
-def test_an_empty_batch_gives_an_empty_batch(name):
-    assert network(name).eval()(torch.zeros(0, 3, 8, 8)).shape == (0, 1, 8, 8)
+def test_an_empty_batch_gives_an_empty_batch(name, x):
+    assert network(name).eval()(x[:0]).shape == (0, 1, *x.shape[2:])
 
 
 @pytest.mark.parametrize("name", ["p4", "steerable_8"])
 def test_a_network_is_built_on_the_meta_device(name, x):
     expected = network(name).eval()
     with torch.device("meta"):
-        model = polyp_unet(name, channels=(2, 3))
+        model = network(name)
     model.load_state_dict(expected.state_dict(), assign=True)
     with torch.no_grad():
         assert torch.equal(model.eval()(x), expected(x))
