@@ -11,40 +11,31 @@ It adds to the run folder
 `evaluation.json` is written last: where it is, the rest is there too.
 """
 
-import csv
-import io
 import math
-import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from rich.progress import Progress
-from torch import Tensor, nn
+from torch import Tensor, nn, stack
 
-from experiments.common.cost import cost_of
-from experiments.common.device import choose_device
 from experiments.common.errors import UserError
-from experiments.common.files import write_atomically, write_json
+from experiments.common.evaluation import (
+    TrainedRun,
+    choose_by_score,
+    picture_file,
+    table_of,
+    write_evaluation,
+)
 from experiments.common.metrics import dice, iou, probabilities, summarise
 from experiments.common.options import Options, check_at_least
-from experiments.common.runs import RunFolder, describe_environment, load_network
-from experiments.common.splits import check_split
-from experiments.polyp.networks import build_network, network_arguments
-from experiments.polyp.options import open_data
 from experiments.polyp.pictures import picture
 from experiments.polyp.rotation import RotationStudy, angles_of, rotation_study
+from experiments.polyp.train import POLYP
 
 __all__ = ["EvaluationOptions", "evaluate_run"]
-
-REFERENCE = "plain"
-"""The network whose time the others are compared with."""
-
-_PICTURED_OUTLIERS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,74 +71,42 @@ def evaluate_run(
     Raises:
         UserError: the run is not finished, its data has changed, or something cannot be written.
     """
-    folder = RunFolder(Path(run))
-    config = folder.config()
-    if not folder.finished:
-        raise UserError(f"{folder.path}: the training is not finished; train it to the end first")
-    device = choose_device(options.device)
-    network, _ = load_network(folder.path)
-    network.to(device)
-    data = open_data(config)
-    check_split(folder, data.split)
-    names, images, truths = _stack(data.dataset_for("test"))
-    images, truths = images.to(device), truths.to(device)
+    trained = TrainedRun.open(POLYP, run, options.device)
+    network = trained.network
+    names, images, truths = _stack(trained.data.dataset_for("test"))
+    images, truths = images.to(trained.device), truths.to(trained.device)
 
     predicted = (probabilities(network, images, batch_size) > 0.5).float()
     scores = {
         "dice": dict(zip(names, dice(predicted, truths).tolist(), strict=True)),
         "iou": dict(zip(names, iou(predicted, truths).tolist(), strict=True)),
     }
-    study = _turn_all(network, names, images, truths, options, batch_size, config["network"])
+    study = _turn_all(
+        network, names, images, truths, options, batch_size, trained.config["network"]
+    )
     pictures: list[dict[str, Any]] = []
-    drawn: dict[str, bytes] = {}
+    files: dict[str, str | bytes] = {}
     for name, why in choose_pictures(scores["dice"], study).items():
-        index = names.index(name)
-        file = f"pictures/{re.sub(r'[^A-Za-z0-9._-]', '_', name)}.png"
-        drawn[file] = picture(network, images[index], truths[index], options.corners)
+        index, file = names.index(name), picture_file(name)
+        files[file] = picture(network, images[index], truths[index], options.corners)
         pictures.append({"name": name, "reasons": why, "file": file})
-    reference = build_network(**network_arguments(config | {"network": REFERENCE})).to(device)
-    cost = cost_of(network, reference, images[: min(4, len(images))])
-    evaluation = {
-        "network": config["network"],
-        "finished_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "config": config,
-        "options": options.to_dict(),
-        "data": data.describe(),
-        "split": data.split.counts(),
-        "training": folder.result(),
-        "environment": describe_environment() | {"device": str(device)},
+    evaluation = trained.record(options) | {
         "scores": {name: summarise(values).to_dict() for name, values in scores.items()},
         "images": [{"name": name} | {key: scores[key][name] for key in scores} for name in names],
         "empty_predictions": int((predicted.flatten(1).sum(1) == 0).sum()),
-        "cost": cost.to_dict() | {"reference": REFERENCE, "threads": torch.get_num_threads()},
+        "cost": trained.cost(images[: min(4, len(images))]),
         "pictures": pictures,
     }
-    out = folder.path / "evaluation"
-    write_atomically(out / "per_image.csv", _table(evaluation["images"], study))
-    for file, content in drawn.items():
-        write_atomically(out / file, content)
-    write_json(out / "rotation.json", study.to_dict() | {"of": evaluation["finished_at"]})
-    write_json(out / "evaluation.json", evaluation)
-    for stale in set((out / "pictures").glob("*.png")) - {out / file for file in drawn}:
-        stale.unlink()
+    files["per_image.csv"] = _table(evaluation["images"], study)
+    write_evaluation(trained.folder, evaluation, {"rotation": study.to_dict()}, files)
     return evaluation
 
 
 def choose_pictures(scores: Mapping[str, float], study: RotationStudy) -> dict[str, list[str]]:
     """Names of the images to show, each with the reasons: by Dice, and by how they turn."""
-    ordered = sorted(scores, key=lambda name: scores[name])
-    reasons: dict[str, list[str]] = {}
-
-    def choose(name: str, why: str) -> None:
-        reasons.setdefault(name, []).append(why)
-
-    choose(ordered[-1], "best")
-    choose(ordered[len(ordered) // 2], "median")
-    choose(ordered[0], "worst")
-    for name in list(summarise(scores).outliers)[:_PICTURED_OUTLIERS]:
-        choose(name, "outlier")
+    reasons = choose_by_score(scores)
     agreement = study.agreement.nanmean(0).nan_to_num(nan=2.0)
-    choose(study.names[int(agreement.argmin())], "turns worst")
+    reasons.setdefault(study.names[int(agreement.argmin())], []).append("turns worst")
     return reasons
 
 
@@ -181,18 +140,16 @@ def _stack(dataset: Any) -> tuple[list[str], Tensor, Tensor]:
         raise UserError("the test part of the data is empty; use more samples")
     return (
         [item["name"] for item in items],
-        torch.stack([item["image"] for item in items]),
-        torch.stack([item["mask"] for item in items]),
+        stack([item["image"] for item in items]),
+        stack([item["mask"] for item in items]),
     )
 
 
 def _table(images: list[dict[str, Any]], study: RotationStudy) -> str:
     turned = dict(zip(study.names, study.agreement.nanmean(0).tolist(), strict=True))
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(["name", "dice", "iou", "mean_agreement_when_turned"])
+    rows = []
     for image in images:
         mean = turned.get(image["name"], float("nan"))
         cells = [f"{image[key]:.6f}" for key in ("dice", "iou")]
-        writer.writerow([image["name"], *cells, "" if math.isnan(mean) else f"{mean:.6f}"])
-    return table.getvalue()
+        rows.append([image["name"], *cells, "" if math.isnan(mean) else f"{mean:.6f}"])
+    return table_of(["name", "dice", "iou", "mean_agreement_when_turned"], rows)

@@ -1,65 +1,60 @@
-"""Probabilities for a volume of any size, by a network that takes multiples of its stride."""
+"""Probabilities for a volume of any size, by networks that take multiples of their strides."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from types import EllipsisType
 from typing import TypeAlias
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from experiments.common.metrics import probabilities
+from experiments.tumour.datamodule import MULTIPLE
 
-__all__ = ["pad_to_multiple", "segment", "size_multiple"]
+__all__ = ["LARGEST", "pad_to_multiple", "segment"]
 
 Index: TypeAlias = tuple[EllipsisType, slice, slice, slice]
 
-
-def size_multiple(network: nn.Module) -> int:
-    """What every edge of the input must be a multiple of; 1 if the network does not say."""
-    return int(getattr(network, "size_multiple", 1))
+LARGEST = 160
+"""Edge in voxels of what goes through a network at once, unless it was trained on less."""
 
 
 def pad_to_multiple(volume: Tensor, multiple: int) -> tuple[Tensor, Index]:
     """A volume (*, D, H, W) with zeros around it, as evenly as possible, and where it lies in it.
 
     Returns:
-        The padded volume, whose edges are the next multiples, and the index into its last three
-        axes that gives the volume back.
+        The padded volume, whose edges are the next multiples, one of them at least two: a map that
+        a network shrinks to a single voxel has no statistics to normalise by. And the index into
+        its last three axes that gives the volume back.
     """
+    edges = [-(-size // multiple) * multiple for size in volume.shape[-3:]]
+    if max(edges) == multiple:
+        edges[-1] *= 2
     padding: list[int] = []
     places: list[slice] = []
-    for size in volume.shape[-3:]:
-        missing = -size % multiple
-        padding = [missing // 2, missing - missing // 2, *padding]
-        places.append(slice(missing // 2, missing // 2 + size))
+    for size, edge in zip(volume.shape[-3:], edges, strict=True):
+        before = (edge - size) // 2
+        padding = [before, edge - size - before, *padding]
+        places.append(slice(before, before + size))
     return functional.pad(volume, padding), (..., places[0], places[1], places[2])
 
 
-def segment(
-    network: nn.Module, image: Tensor, device: torch.device, window: int | None = None
-) -> Tensor:
+def segment(network: nn.Module, image: Tensor, tile: int = LARGEST) -> Tensor:
     """Probabilities (R, D, H, W) of the regions for a preprocessed image (M, D, H, W) of any size.
 
-    The image is padded with zeros, the value outside the brain, to what the network can take, and
-    the padding cut off again.
+    The image is padded with zeros, the value outside the brain, just as in training, and the
+    padding cut off again.
 
     Args:
-        network: from (B, M, D, H, W) to logits (B, R, D, H, W), on `device`.
+        network: from (B, M, D, H, W) to logits (B, R, D, H, W).
         image: on any device.
-        device: where the network is.
-        window: edge in voxels of the windows through which a larger image is seen, brought up to a
-            multiple of what the network takes; None: the whole image at once.
+        tile: edge in voxels of the cubes through which a larger image is seen, a multiple of
+            `datamodule.MULTIPLE`; see `experiments.common.metrics.probabilities`.
 
     Returns:
         float32, on the CPU.
     """
-    multiple = size_multiple(network)
-    padded, place = pad_to_multiple(image, multiple)
-    windows: Sequence[int] | None = None
-    if window is not None:
-        windows = [-(-window // multiple) * multiple] * 3
-    found = probabilities(network, padded[None].to(device), 1, windows)
+    parameter = next(network.parameters(), image)
+    padded, place = pad_to_multiple(image, MULTIPLE)
+    found = probabilities(network, padded[None].to(parameter.device), 1, (tile, tile, tile))
     return found[0][place].cpu()

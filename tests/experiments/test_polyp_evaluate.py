@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from experiments.common import evaluation
 from experiments.common.errors import UserError
 from experiments.common.runs import RunFolder, load_network
-from experiments.polyp import evaluate
 from experiments.polyp.evaluate import EvaluationOptions, choose_pictures, evaluate_run
 from experiments.polyp.options import open_data
 from experiments.polyp.rotation import RotationStudy
@@ -151,7 +151,7 @@ def test_a_failure_leaves_the_earlier_evaluation_as_it_was(
     def fail(*_: object) -> None:
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(evaluate, "cost_of", fail)
+    monkeypatch.setattr(evaluation, "cost_of", fail)
     with pytest.raises(RuntimeError):
         evaluate_run(path, QUICK)
     assert {f: f.read_bytes() for f in folder.rglob("*") if f.is_file()} == before
