@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import Any, Literal, TypeAlias, get_args
 
 from monai.transforms import (
+    AsDiscreted,
     Compose,
     EnsureTyped,
     RandCropByPosNegLabeld,
@@ -57,10 +58,11 @@ def augmentation_transform(augmentation: Augmentation, patch: int | None) -> Com
                 prob=1.0,
                 min_zoom=FACTORS[0],
                 max_zoom=FACTORS[1],
-                mode=["trilinear", "nearest-exact"],
+                mode="trilinear",
                 padding_mode="constant",
             )
         )
+        steps.append(AsDiscreted(keys="mask", threshold=0.5))
     if patch is not None:
         steps.append(RandomPatch(patch))
     return Compose([*steps, EnsureTyped(keys=BOTH, track_meta=False)]) if steps else None

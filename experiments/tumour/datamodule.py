@@ -98,7 +98,7 @@ class TumourData(StudyData):
         seed: of the generated volumes, the split, the order and the augmentation.
         workers: processes that prepare batches; 0 does it in the main process.
         count: number of generated volumes.
-        size: edge in voxels of generated volumes, of which the brain fills about three quarters.
+        size: edge in voxels of generated volumes, of which the brain fills about nine tenths.
 
     Raises:
         UserError: when an option is out of range or does not fit the data set, or as `find_cases`

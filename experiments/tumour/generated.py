@@ -46,7 +46,8 @@ OEDEMA, CORE, ENHANCING = 2, 1, 4
 RADII = (0.13, 0.45)
 """The smallest and the largest mean radius of a tumour, in units of half the volume."""
 
-LEAST_SIZE = 16
+LEAST_SIZE = 20
+"""Of a smaller volume the brain would be smaller than what the networks take."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,9 @@ def generate(
     rng = np.random.default_rng([seed, index])
     axis = (np.arange(size) + 0.5) * (2.0 / size) - 1.0
     axes = (axis, axis, axis)
-    half_edges = np.array([0.72, 0.9, 0.72]) * np.exp(rng.normal(0.0, 0.04, 3))
-    brain = _distance(axes, rng.uniform(-0.04, 0.04, 3), half_edges) < 1.0
+    varied = 0.03 * rng.standard_normal(3).clip(-1.5, 1.5)
+    half_edges = np.array([0.88, 0.92, 0.88]) * np.exp(varied)
+    brain = _distance(axes, rng.uniform(-0.03, 0.03, 3), half_edges) < 1.0
     tissue = _tissue(rng, axes, half_edges)
     labels = np.zeros(brain.shape, np.uint8)
     for _ in range(1 + (rng.uniform() < 0.15)):
@@ -196,7 +198,7 @@ def _tissue(rng: np.random.Generator, axes: Axes, half_edges: Field) -> Field:
         tissue = _blend(tissue, "fluid", _soft(10.0 * (1.0 - cyst)))
     for _ in range(rng.integers(0, 3)):
         tissue = _blend(tissue, "streak", _streaks(rng, axes, half_edges))
-    for _ in range(rng.integers(0, 3)):
+    for _ in range(rng.integers(0, 4)):
         patch, _ = _blob(rng, axes, half_edges)
         tissue = _blend(tissue, "oedema", rng.uniform(0.4, 0.9) * np.exp(-1.5 * patch**2))
     return tissue
@@ -240,7 +242,7 @@ def _measured(rng: np.random.Generator, axes: Axes, tissue: Field) -> Field:
     """What a scanner makes of brightness: uneven sensitivity, grain, noise and its own units."""
     channels = []
     for channel in tissue:
-        uneven = np.exp(0.08 * plane_waves(rng, axes, wavelength=2.5))
+        uneven = np.exp(0.12 * plane_waves(rng, axes, wavelength=2.5))
         grain = 1.0 + 0.04 * plane_waves(rng, axes, wavelength=0.2)
         noise = rng.normal(0.0, 0.025, channel.shape).astype(np.float32)
         units = np.exp(rng.uniform(np.log(300.0), np.log(2000.0)))
