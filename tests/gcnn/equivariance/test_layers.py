@@ -80,6 +80,23 @@ def test_between_the_grid_angles_errors_add_up_and_the_floor_stands_beside():
     assert all(0 < row.floor < row.error for row in rows)
 
 
+def test_on_scales_the_pooling_over_a_window_is_what_does_not_commute():
+    torch.manual_seed(0)
+    group = groups.ScaleTranslation([1.0, 0.9, 0.81, 0.729], 2, 2, scale_padding="valid")
+    network = nn.Sequential(
+        layers.LiftingConv(group, 1, 4, 7, padding="same"),
+        nn.ReLU(),
+        layers.GroupConv(group, 4, 4, 7, padding="same"),
+        layers.GroupPool(group.target),
+    ).double()
+    lift, relu, conv, pool = layer_errors(network, group, Blobs(size=49, batch=2)).rows
+    assert [row.shape[2:-2] for row in (lift, relu, conv, pool)] == [(4,), (4,), (3,), ()]
+    assert max(row.error for row in (lift, relu, conv)) < 0.03
+    assert max(row.own for row in (lift, conv)) < 0.02
+    # The maximum also sees the scale that moves in, and one less of those that were there.
+    assert pool.error > 3 * conv.error and pool.own > 10 * conv.own
+
+
 def test_a_table_prints_a_row_for_every_layer():
     network = nn.Sequential(layers.LiftingConv(P4, 1, 1, 3), nn.ReLU())
     lines = str(layer_errors(network, P4, Blobs(size=9), element=2)).splitlines()
