@@ -10,6 +10,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from experiments.common.errors import UserError
@@ -145,7 +146,10 @@ def check_comparable(
 
 
 def compare(
-    runs: Sequence[EvaluatedRun], kind: Callable[[str, Sequence[EvaluatedRun]], Kind]
+    runs: Sequence[EvaluatedRun],
+    kind: Callable[[str, Sequence[EvaluatedRun]], Kind],
+    repeats: Sequence[str] = (),
+    phrases: Mapping[str, Callable[[Any], str]] = MappingProxyType({}),
 ) -> list[Kind]:
     """Groups runs that differ in the seed alone, in the order in which they come.
 
@@ -154,24 +158,37 @@ def compare(
     Args:
         runs: to be grouped.
         kind: makes a comparand of its label and its runs.
+        repeats: options that may differ within a group too.
+        phrases: how the value of an option is said in a label, if not as "option value".
     """
+    same = {*_REPEATS, *repeats}
     groups: list[tuple[dict[str, Any], list[EvaluatedRun]]] = []
     for run in runs:
-        identity = {k: v for k, v in run.evaluation["config"].items() if k not in _REPEATS}
+        identity = {k: v for k, v in run.evaluation["config"].items() if k not in same}
         for known, members in groups:
             if known == identity:
                 members.append(run)
                 break
         else:
             groups.append((identity, [run]))
-    return [kind(_label(identity, groups), members) for identity, members in groups]
+    identities = [identity for identity, _ in groups]
+    return [kind(_label(identity, identities, phrases), members) for identity, members in groups]
 
 
-def _label(identity: Mapping[str, Any], groups: Sequence[tuple[Mapping[str, Any], Any]]) -> str:
+def _label(
+    identity: Mapping[str, Any],
+    groups: Sequence[Mapping[str, Any]],
+    phrases: Mapping[str, Callable[[Any], str]],
+) -> str:
     name = str(identity["network"])
-    same = [other for other, _ in groups if other["network"] == name]
-    telling = [key for key in identity if any(other.get(key) != identity[key] for other in same)]
-    return ", ".join([name, *(f"{key} {identity[key]}" for key in telling)])
+    same = [other for other in groups if other["network"] == name]
+    telling = {
+        key: value
+        for key, value in identity.items()
+        if any(other.get(key) != value for other in same)
+    }
+    said = [phrases.get(k, lambda value, k=k: f"{k} {value}")(v) for k, v in telling.items()]
+    return ", ".join([name, *said])
 
 
 def mean_and_spread(values: Sequence[float]) -> tuple[float, float | None]:
