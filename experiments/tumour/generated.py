@@ -20,6 +20,14 @@ from numpy.typing import NDArray
 
 from experiments.common.errors import UserError
 from experiments.common.files import new_folder
+from experiments.tumour.blobs import (
+    blob,
+    covered,
+    ellipsoid_distance,
+    outline_depth,
+    own_axes,
+    random_place,
+)
 from experiments.tumour.grids import Grid, as_in_file, oriented
 from experiments.tumour.labels import region_masks
 from experiments.tumour.volumes import Volume
@@ -42,9 +50,6 @@ CONTRASTS = {
 """The brightness of every tissue in every modality, about as in a brain."""
 
 OEDEMA, CORE, ENHANCING = 2, 1, 4
-
-RADII = (0.13, 0.45)
-"""The smallest and the largest mean radius of a tumour, in units of half the volume."""
 
 LEAST_SIZE = 20
 """Of a smaller volume the brain would be smaller than what the networks take."""
@@ -84,7 +89,7 @@ def generate(
     axes = (axis, axis, axis)
     varied = 0.03 * rng.standard_normal(3).clip(-1.5, 1.5)
     half_edges = np.array([0.88, 0.92, 0.88]) * np.exp(varied)
-    brain = _distance(axes, rng.uniform(-0.03, 0.03, 3), half_edges) < 1.0
+    brain = ellipsoid_distance(axes, rng.uniform(-0.03, 0.03, 3), half_edges) < 1.0
     tissue = _tissue(rng, axes, half_edges)
     labels = np.zeros(brain.shape, np.uint8)
     for _ in range(1 + (rng.uniform() < 0.15)):
@@ -188,40 +193,42 @@ def _tissue(rng: np.random.Generator, axes: Axes, half_edges: Field) -> Field:
     tissue = _blend(_colour("grey matter"), "white matter", white)
     for side in (-1.0, 1.0):
         centre = rng.normal([0.1, 0.0, 0.13 * side], 0.03)
-        ventricle = _distance(axes, centre, rng.uniform([0.1, 0.2, 0.05], [0.16, 0.32, 0.09]))
+        ventricle = ellipsoid_distance(
+            axes, centre, rng.uniform([0.1, 0.2, 0.05], [0.16, 0.32, 0.09])
+        )
         tissue = _blend(tissue, "fluid", _soft(12.0 * (1.0 - ventricle)))
-    edge = _soft(25.0 * (_distance(axes, np.zeros(3), half_edges) - 0.9))
+    edge = _soft(25.0 * (ellipsoid_distance(axes, np.zeros(3), half_edges) - 0.9))
     furrow = np.exp(-((plane_waves(rng, axes, wavelength=0.5) / 0.3) ** 2))
     tissue = _blend(tissue, "fluid", edge * furrow)
     for _ in range(rng.integers(0, 3)):
-        cyst, _ = _blob(rng, axes, half_edges)
+        cyst, _ = blob(rng, axes, half_edges)
         tissue = _blend(tissue, "fluid", _soft(10.0 * (1.0 - cyst)))
     for _ in range(rng.integers(0, 3)):
         tissue = _blend(tissue, "streak", _streaks(rng, axes, half_edges))
     for _ in range(rng.integers(0, 4)):
-        patch, _ = _blob(rng, axes, half_edges)
+        patch, _ = blob(rng, axes, half_edges)
         tissue = _blend(tissue, "oedema", rng.uniform(0.4, 0.9) * np.exp(-1.5 * patch**2))
     return tissue
 
 
 def _streaks(rng: np.random.Generator, axes: Axes, half_edges: Field) -> Field:
     """Bright sheets, thin and fading out to all sides, 0 to 1."""
-    extent, radius = _blob(rng, axes, half_edges)
+    extent, radius = blob(rng, axes, half_edges)
     sheets = np.exp(-((plane_waves(rng, axes, wavelength=2.5 * radius) / 0.3) ** 2))
     streaks: Field = sheets * np.exp(-(extent**2))
     return streaks
 
 
 def _tumour(rng: np.random.Generator, axes: Axes, half_edges: Field) -> Tumour:
-    centre, radius = _place(rng, half_edges)
-    own = _own_axes(axes, centre, radius)
-    depth = _depth(rng, own, roughness=0.2)
+    centre, radius = random_place(rng, half_edges)
+    own = own_axes(axes, centre, radius)
+    depth = outline_depth(rng, own)
     pieces = depth + 0.12 * plane_waves(rng, own, wavelength=1.0)
     core, rim = rng.uniform(0.5, 0.75), rng.uniform(0.55, 0.8)
-    whole_cover = _covered(depth, 1.0, own)
-    core_cover = np.minimum(whole_cover, _covered(pieces, core, own))
+    whole_cover = covered(depth, 1.0, own)
+    core_cover = np.minimum(whole_cover, covered(pieces, core, own))
     enhances = rng.uniform() < 0.8
-    necrosis = _covered(pieces, core * rim, own) if enhances else core_cover
+    necrosis = covered(pieces, core * rim, own) if enhances else core_cover
     enhancing = np.clip(core_cover - necrosis, 0.0, 1.0)
     texture = plane_waves(rng, own, wavelength=0.7)
     return Tumour((whole_cover, core_cover, enhancing), texture, rng.uniform(0.7, 1.1))
@@ -248,52 +255,6 @@ def _measured(rng: np.random.Generator, axes: Axes, tissue: Field) -> Field:
         units = np.exp(rng.uniform(np.log(300.0), np.log(2000.0)))
         channels.append(np.clip(units * (channel * uneven * grain + noise), 1.0, 30000.0))
     return np.stack(channels)
-
-
-def _blob(rng: np.random.Generator, axes: Axes, half_edges: Field) -> tuple[Field, float]:
-    """A region of the size and shape of a tumour: below 1 inside; and its mean radius."""
-    centre, radius = _place(rng, half_edges)
-    return _depth(rng, _own_axes(axes, centre, radius), roughness=0.2), radius
-
-
-def _place(rng: np.random.Generator, half_edges: Field) -> tuple[Field, float]:
-    """A centre uniform in the brain, further from its surface the larger the radius, and that."""
-    radius = float(np.exp(rng.uniform(*np.log(RADII))))
-    direction = rng.standard_normal(3)
-    direction *= rng.uniform() ** (1 / 3) / np.linalg.norm(direction)
-    return direction * np.clip(half_edges - 0.8 * radius, 0.05, None), radius
-
-
-def _own_axes(axes: Axes, centre: Field, radius: float) -> Axes:
-    """Coordinates about a centre in units of a radius."""
-    depth, row, column = ((axis - place) / radius for axis, place in zip(axes, centre, strict=True))
-    return depth, row, column
-
-
-def _depth(rng: np.random.Generator, own: Axes, roughness: float) -> Field:
-    """Distance from the centre of a blob, in units of the distance of its outline there."""
-    stretch = np.exp(rng.normal(0.0, 0.15, 3))
-    distance = _distance(own, np.zeros(3), stretch / np.prod(stretch) ** (1 / 3))
-    depth: Field = distance * np.exp(roughness * plane_waves(rng, own, wavelength=1.6))
-    return depth
-
-
-def _distance(axes: Axes, centre: Field, half_edges: Field) -> Field:
-    """Distance from a centre in units of the half axes of an ellipsoid: 1 on its surface."""
-    depth, row, column = (
-        ((axis - place) / length) ** 2
-        for axis, place, length in zip(axes, centre, half_edges, strict=True)
-    )
-    squared = depth[:, None, None] + row[:, None] + column
-    distance: Field = np.sqrt(squared).astype(np.float32)
-    return distance
-
-
-def _covered(depth: Field, outline: float, own: Axes) -> Field:
-    """The share of each voxel within an outline, with an edge about one voxel wide."""
-    voxel = float(own[0][1] - own[0][0])
-    cover: Field = np.clip((outline - depth) / voxel + 0.5, 0.0, 1.0).astype(np.float32)
-    return cover
 
 
 def _colour(tissue: str) -> Field:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from experiments.common.errors import UserError
+from experiments.tumour.blobs import RADII
 from experiments.tumour.generated import (
     MODALITIES,
-    RADII,
     generate,
     generated_volume,
     write_generated,
