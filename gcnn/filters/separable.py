@@ -23,11 +23,23 @@ class Factors:
     Attributes:
         tables: `(d, |H|, n, kernel_size)` float64: n functions of one coordinate, for every axis
             and every element.
-        degrees: K tuples of d indices into the n functions.
+        degrees: K tuples of d indices into the n functions; with every function, those of lower
+            degree along any axis are there too.
+
+    Raises:
+        ValueError: a function of lower degree is missing.
     """
 
     tables: Tensor
     degrees: tuple[tuple[int, ...], ...]
+
+    def __post_init__(self) -> None:
+        known = set(self.degrees)
+        for degrees in self.degrees:
+            for axis, degree in enumerate(degrees):
+                lower = (*degrees[:axis], degree - 1, *degrees[axis + 1 :])
+                if degree and lower not in known:
+                    raise ValueError(f"degrees hold {degrees}, but not {lower} below it")
 
     def product(self) -> Tensor:
         """The functions themselves, `(K, |H|, *(kernel_size,) * d)`."""

@@ -11,13 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gcnn.filters import Basis
+from gcnn.filters import Basis, SeparableBasis
 from gcnn.groups import Group
 from gcnn.layers.arrangement import Arrangement
 from gcnn.layers.filter_cache import FilterCache
 from gcnn.layers.initialization import expected_gain
 from gcnn.layers.memory_layout import in_layout_of
 from gcnn.layers.sampling_grid import positive_integer, require_centred, resolve_padding
+from gcnn.layers.separable import AxisByAxis, Window, differentiable_by_axes
 
 _CONVOLUTIONS: dict[int, Callable[..., Tensor]] = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 _PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
@@ -82,6 +83,7 @@ class Convolution(nn.Module):
         else:
             self.register_parameter("bias", None)
         self._cache = FilterCache()
+        self._by_axes = self._separable()
         self._place_tables()
         self.reset_parameters()
 
@@ -92,6 +94,10 @@ class Convolution(nn.Module):
     @abstractmethod
     def _arrange(self) -> Arrangement:
         """How feature maps are the channels of an ordinary convolution."""
+
+    @abstractmethod
+    def _seen(self) -> tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]:
+        """The computed elements, and the elements of the input that each of them sees."""
 
     @abstractmethod
     def _weight_shape(self) -> tuple[int, ...]:
@@ -155,9 +161,31 @@ class Convolution(nn.Module):
         basis = self._sampled.to(weight.device, _table_dtype(weight))
         return basis, self.group.relative.to(weight.device)
 
+    def _separable(self) -> AxisByAxis | None:
+        if not isinstance(self.basis, SeparableBasis) or self.groups > 1:
+            return None
+        factors = self.basis.factors(self.group.matrices, self.kernel_size)
+        if factors is None or self.group.dim == 1:
+            return None
+        window = Window(self.stride, self.padding, self.dilation, self.padding_mode)
+        outputs, seen = self._seen()
+        return AxisByAxis(factors, seen, outputs, window)
+
     def _convolve(self, x: Tensor) -> Tensor:
-        """From the input to a feature map, by one ordinary convolution."""
+        """From the input to a feature map, in the cheaper of two ways."""
         self._require_grid(x.shape[-self.group.dim :])
+        if self._by_axes is not None and differentiable_by_axes(x, self.weight):
+            y = self._along_axes(self._by_axes, x)
+            if y is not None:
+                return self._with_bias(in_layout_of(x, y, self.group.dim))
+        return self._with_dense_filters(x)
+
+    def _along_axes(self, axes: AxisByAxis, x: Tensor) -> Tensor | None:
+        """The convolution axis by axis, without the bias; None where dense filters are cheaper."""
+        plan = axes.plan(x, tuple(x.shape[-self.group.dim :]), self.weight)
+        return None if plan is None else axes.correlate(x, self.weight, plan)
+
+    def _with_dense_filters(self, x: Tensor) -> Tensor:
         bias = self.expanded_bias()
         y = self.arrangement.leave(self._plain(self.arrangement.enter(x), bias))
         y = in_layout_of(x, y, self.group.dim)

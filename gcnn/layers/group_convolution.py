@@ -61,6 +61,10 @@ class GroupConv(Convolution):
             )
         return Neighbours(sources)
 
+    def _seen(self) -> tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]:
+        outputs = self.group.outputs
+        return tuple(outputs.tolist()), tuple(map(tuple, self.group.sources[outputs].tolist()))
+
     def _weight_shape(self) -> tuple[int, ...]:
         return len(self.group.relative_matrices), self._sampled.shape[0]
 

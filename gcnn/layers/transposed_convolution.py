@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from gcnn.layers.arrangement import Arrangement, Neighbours, NeighboursTransposed
 from gcnn.layers.group_convolution import GroupConv
 from gcnn.layers.initialization import expected_gain
+from gcnn.layers.separable import AxisByAxis
 
 _TRANSPOSED = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
 
@@ -63,12 +64,20 @@ class GroupConvTranspose(GroupConv):
         gain = self._interacting() * expected_gain(self._sampled)
         return self.in_channels / self.groups * gain / float(self.stride**self.group.dim)
 
-    def _require_grid(self, size: Sequence[int]) -> None:
+    def _along_axes(self, axes: AxisByAxis, x: Tensor) -> Tensor | None:
+        size = tuple(self._output_size(n) for n in x.shape[-self.group.dim :])
+        plan = axes.plan(x, size, self.weight)
+        return None if plan is None else axes.transpose(x, self.weight, plan)
+
+    def _output_size(self, size: int) -> int:
         extent = self.dilation * (self.kernel_size - 1) + 1
-        if any((n - 1) * self.stride + extent <= 2 * self.padding for n in size):
+        return (size - 1) * self.stride + extent - 2 * self.padding
+
+    def _require_grid(self, size: Sequence[int]) -> None:
+        if any(self._output_size(n) < 1 for n in size):
             raise ValueError(
                 f"input of size {tuple(size)} is too small: padding {self.padding} leaves nothing "
-                f"of windows of {extent} at stride {self.stride}"
+                f"of windows of {self.kernel_size} pixels at stride {self.stride}"
             )
 
     def _plain(self, x: Tensor, bias: Tensor | None) -> Tensor:
