@@ -40,8 +40,9 @@ class BuildingBlocks:
     Args:
         group: what moves, or None for ordinary layers.
         dim: dimension of space.
-        kernel_size: of the convolutions that keep the size; those that halve or double it have
-            one more, because at stride 2 an odd kernel shifts the grid of an even size.
+        kernel_size: of the convolutions that keep the size. Those that halve it have one more,
+            because at stride 2 an odd kernel shifts the grid of an even size; those that double
+            it, see `transposed`.
         norm: "batch", "instance" or "none".
         activation: makes a pointwise nonlinearity.
         anti_aliased: wrap the nonlinearity in `layers.AntiAliased`.
@@ -105,17 +106,29 @@ class BuildingBlocks:
         )
 
     def transposed(self, in_channels: int, out_channels: int) -> nn.Module:
-        """The adjoint of a strided convolution, which doubles every axis of space."""
+        """A transposed convolution that doubles every axis of space, about the same centre.
+
+        On a group it has twice `kernel_size`, which is as wide on the coarse grid, from which it
+        reads, as the other kernels are on theirs. A narrow one gives the fine pixels that lie
+        between coarse ones another sum of weights than their neighbours, and the pattern of the
+        coarse grid neither turns nor scales with the image.
+        """
+        if self.group is not None:
+            return GroupConvTranspose(
+                self.group,
+                in_channels,
+                out_channels,
+                2 * self.kernel_size,
+                2,
+                self.kernel_size - 1,
+                basis=self.basis,
+            )
         kernel_size, padding = self.kernel_size + 1, self.kernel_size // 2
-        if self.group is None:
-            conv = TRANSPOSED[self.dim](in_channels, out_channels, kernel_size, 2, padding)
-            # One of 2^dim weights of a kernel reaches a given pixel.
-            fan_in = in_channels * (kernel_size / 2) ** self.dim
-            nn.init.normal_(conv.weight, std=math.sqrt(2 / fan_in))
-            return conv
-        return GroupConvTranspose(
-            self.group, in_channels, out_channels, kernel_size, 2, padding, basis=self.basis
-        )
+        conv = TRANSPOSED[self.dim](in_channels, out_channels, kernel_size, 2, padding)
+        # One of 2^dim weights of a kernel reaches a given pixel.
+        fan_in = in_channels * (kernel_size / 2) ** self.dim
+        nn.init.normal_(conv.weight, std=math.sqrt(2 / fan_in))
+        return conv
 
     def normalization(self, channels: int) -> list[nn.Module]:
         """The normalisation, if there is any."""

@@ -37,12 +37,13 @@ def tumour_unet(
     All have residual units, strided convolutions down and transposed convolutions up. With the
     scale networks' 4-8-16-32 fields as `channels`:
 
-    | name | what |
-    |---|---|
-    | `scale_mean`, `scale_max` | four scales 0.9^i that do not interact, and the mean or maximum over them before the head; windows of 7³ |
-    | `plain` | the ordinary network at its usual size, 16-32-64-128-256: as `plain_width`, and a level more of twice the width |
-    | `plain_parameters` | ordinary, the widths searched so that it has as many parameters as the scale networks |
-    | `plain_width` | ordinary, with as many channels as the scale networks have fields × scales, 16-32-64-128 |
+    - `scale_mean`, `scale_max`: four scales 0.9^i that do not interact, the mean or maximum over
+      them before the head, and windows of 7³;
+    - `plain`: ordinary, at the usual size of 16-32-64-128-256: as `plain_width`, and one more
+      level of twice the width;
+    - `plain_parameters`: ordinary, with as many parameters as the scale networks; the widths are
+      searched;
+    - `plain_width`: ordinary, with as many channels as they have fields × scales, 16-32-64-128.
 
     Normalisation is by instance unless asked otherwise: with one or two volumes in a batch, the
     statistics of the batch are those of a single patient, while the running ones that replace
@@ -65,7 +66,7 @@ def tumour_unet(
     (8, 12)
     >>> tumour_unet("plain", channels=(2, 3)).channels
     (8, 12, 24)
-    """  # noqa: E501
+    """
     if name not in TUMOUR_UNETS:
         raise ValueError(
             f"unknown network {name!r}; the tumour U-Nets are {', '.join(TUMOUR_UNETS)}"
@@ -85,7 +86,7 @@ def tumour_unet(
     wide = tuple(group.order * width for width in fields)
     match name:
         case "plain":
-            return plain((*wide, 2 * wide[-1]))
+            return plain((*wide, *(2 * width for width in wide[-1:])))
         case "plain_width":
             return plain(wide)
         case "plain_parameters":

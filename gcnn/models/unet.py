@@ -36,8 +36,9 @@ class UNet(nn.Module):
         group: what moves, or None.
         channels: fields at every level, from fine to coarse; on a group, a field has |H| channels.
         dim: dimension of space, 2 unless the group says otherwise.
-        kernel_size: of the convolutions; one more where they halve or double the size, which an
-            odd kernel could do only off the centre of the grid, and 1 in shortcuts and head.
+        kernel_size: of the convolutions, odd. At stride 2 an odd kernel would shift the grid, so
+            those that halve the size have one more, and those that double it too, or twice as
+            much on a group, to be as wide on the grid from which they read.
         pool: over the group, before the head: "max" or "mean".
         norm: "batch", "instance" or "none".
         activation: makes a pointwise nonlinearity.
@@ -80,6 +81,11 @@ class UNet(nn.Module):
             raise ValueError(f"channels must be positive, one for each level, got {channels!r}")
         self.group = group
         self.dim = _dimension(dim, group)
+        if group is not None and len(group.outputs) < group.order:
+            raise ValueError(
+                f"{group} leaves out elements at every convolution, so that the levels of a U-Net "
+                'could not be joined; use a group with outside="zero" or "replicate"'
+            )
         self.channels = tuple(channels)
         blocks = BuildingBlocks(
             group, self.dim, kernel_size, norm, activation, anti_aliased, block, downsampling,

@@ -140,6 +140,12 @@ def test_options_are_those_of_the_unet():
     assert any(isinstance(module, layers.GroupDropout) for module in model.modules())
 
 
+@pytest.mark.parametrize("name", TUMOUR_UNETS)
+def test_no_levels_are_refused(name):
+    with pytest.raises(ValueError, match="channels must be positive, one for each level"):
+        tumour_unet(name, channels=())
+
+
 def test_an_unknown_name_is_refused_with_the_known_ones():
     with pytest.raises(
         ValueError, match="unknown network 'scale'; the tumour U-Nets are plain, pl"

@@ -109,6 +109,16 @@ def test_a_volume_under_the_rotations_of_the_cube():
     assert equivariance_error(model, cube(), x) < EXACT
 
 
+def test_a_constant_feature_stays_constant_where_a_transposed_convolution_doubles_it():
+    """Narrow kernels give every second pixel another sum of weights: a chessboard."""
+    torch.manual_seed(0)
+    group = groups.ScaleTranslation([1.0, 0.9, 0.81, 0.729], dim=2)
+    model = UNet(1, 1, group, (4, 4), kernel_size=7, **CONVOLVING)
+    inside = model.up[0][0](torch.ones(1, 4, 4, 20, 20)).detach()[..., 10:-10, 10:-10]
+    contrast = inside.std(dim=(-2, -1)).mean() / inside.abs().mean()
+    assert contrast < 0.01
+
+
 @pytest.mark.parametrize("dim", [1, 2, 3])
 def test_the_initial_weights_keep_the_variance_through_a_transposed_convolution(dim):
     torch.manual_seed(0)
@@ -138,6 +148,19 @@ def test_the_size_a_network_needs_is_that_of_its_halvings(group):
         ValueError, match=r"must be a multiple of 8 \(3 halvings\), such as 8 or 16"
     ):
         model(torch.zeros(1, 1, 8, 12))
+
+
+def test_a_window_that_shrinks_with_every_convolution_is_refused():
+    group = groups.ScaleTranslation([1.0, 1.25, 1.5625], interaction=2, scale_padding="valid")
+    with pytest.raises(ValueError, match="leaves out elements at every convolution"):
+        UNet(1, 1, group, (2, 3), kernel_size=5)
+
+
+@pytest.mark.parametrize("padding", ["zero", "replicate"])
+def test_scales_may_interact(padding):
+    group = groups.ScaleTranslation([1.0, 1.25, 1.5625], interaction=2, scale_padding=padding)
+    model = UNet(1, 2, group, (2, 3), kernel_size=5, **CONVOLVING)
+    assert model(torch.randn(1, 1, 8, 12)).shape == (1, 2, 8, 12)
 
 
 @pytest.mark.parametrize(
