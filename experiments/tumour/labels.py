@@ -97,3 +97,27 @@ def region_masks(
         "enhancing": segmentation == meaning.enhancing,
     }
     return np.stack([inside[region] for region in regions]).astype(np.uint8)
+
+
+def labels_of(masks: NDArray[Any], convention: ConventionName) -> NDArray[np.uint8]:
+    """The segmentation that regions make, the inverse of `region_masks`.
+
+    What is outside the whole tumour is 0, whatever the other masks say there, and so for the core:
+    masks that a network found need not be nested. A single region is 0 and 1.
+
+    Args:
+        masks: of shape (regions, depth, rows, columns), the regions as in `REGIONS`.
+        convention: what the labels mean.
+
+    Returns:
+        An array of shape (depth, rows, columns).
+    """
+    if len(masks) == 1:
+        labels: NDArray[np.uint8] = (masks[0] != 0).astype(np.uint8)
+        return labels
+    meaning = CONVENTIONS[convention]
+    whole, core, enhancing = (mask != 0 for mask in masks)
+    labels = np.where(whole, meaning.oedema, 0).astype(np.uint8)
+    labels[whole & core] = meaning.core
+    labels[whole & core & enhancing] = meaning.enhancing
+    return labels

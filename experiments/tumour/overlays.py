@@ -21,7 +21,7 @@ _DARKEST, _BRIGHTEST = 0.5, 99.5
 
 def overlay(
     image: NDArray[np.floating],
-    truth: NDArray[Any],
+    truth: NDArray[Any] | None,
     found: NDArray[Any],
     regions: Sequence[str],
     spacing: tuple[float, float, float],
@@ -33,7 +33,7 @@ def overlay(
 
     Args:
         image: one modality (D, H, W), its axes running to superior, posterior and left.
-        truth: masks (R, D, H, W) of 0 and 1; drawn as solid lines.
+        truth: masks (R, D, H, W) of 0 and 1, drawn as solid lines; None if it is not known.
         found: the prediction, of the same shape; dashed.
         regions: names of the R regions.
         spacing: of the voxels in millimetres.
@@ -42,18 +42,21 @@ def overlay(
     Raises:
         ValueError: shapes that do not go together.
     """
-    if truth.shape != found.shape or truth.shape != (len(regions), *image.shape):
-        raise ValueError(
-            f"masks {truth.shape} and {found.shape} of {len(regions)} regions do not go with an "
-            f"image {image.shape}"
-        )
+    known = [] if truth is None else [("true", truth, False)]
+    drawn = [*known, ("found", found, True)]
+    for what, masks, _ in drawn:
+        if masks.shape != (len(regions), *image.shape):
+            raise ValueError(
+                f"the masks {what}, {masks.shape}, of {len(regions)} regions do not go with an "
+                f"image {image.shape}"
+            )
     shown = _contrast(image)
     slices = []
-    sections = largest_section(truth[0] if truth[0].any() else found[0])
+    sections = largest_section(next((m[0] for _, m, _ in drawn if m[0].any()), found[0]))
     for axis, (name, index) in enumerate(zip(_NAMES, sections, strict=True)):
         contours = []
         for region, label in enumerate(regions):
-            for masks, what, dashed in ((truth, "true", False), (found, "found", True)):
+            for what, masks, dashed in drawn:
                 mask = planes(masks[region], axis, index) > 0
                 colour = COLOURS[2 * region + dashed if len(regions) == 1 else region]
                 contours.append(Contour(f"{label}, {what}", mask, colour, dashed))

@@ -185,7 +185,7 @@ def _msd_cases(root: Path, asked: tuple[str, ...] | None) -> list[Case]:
     alone = sorted(labels.keys() - images.keys(), key=natural_key)
     if alone:
         raise UserError(f"{labels[alone[0]]} has no image: looked in {root / 'imagesTr'}")
-    order = _msd_modalities(root)
+    order = msd_modalities(root)
     wanted = asked or order
     for modality in wanted:
         if modality not in order:
@@ -211,7 +211,7 @@ def _msd_files(root: Path, folder: str) -> dict[str, Path]:
     return files
 
 
-def _msd_modalities(root: Path) -> tuple[str, ...]:
+def msd_modalities(root: Path) -> tuple[str, ...]:
     """The modalities in the order of the 4D images."""
     table = root / "dataset.json"
     if not table.exists():

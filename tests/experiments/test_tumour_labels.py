@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from experiments.common.errors import UserError
-from experiments.tumour.labels import REGIONS, region_masks
+from experiments.tumour.labels import REGIONS, labels_of, region_masks
 
 OEDEMA_CORE_ENHANCING = {"brats": (2, 1, 4), "brats2023": (2, 1, 3), "msd": (1, 2, 3)}
 
@@ -54,3 +54,19 @@ def test_a_core_without_oedema_is_no_binary_outline_in_an_official_case():
 
 def test_a_segmentation_without_tumour_is_allowed():
     assert not region_masks(row(0, 0), "unofficial", REGIONS["all"], "p1").any()
+
+
+@pytest.mark.parametrize("convention", OEDEMA_CORE_ENHANCING)
+def test_the_labels_of_the_regions_of_a_segmentation_are_that_segmentation(convention):
+    segmentation = row(0, *OEDEMA_CORE_ENHANCING[convention], 0)
+    for regions in REGIONS.values():
+        masks = region_masks(segmentation, convention, regions, "p1")
+        labels = labels_of(masks, convention)
+        assert labels.dtype == np.uint8
+        expected = segmentation if len(regions) > 1 else segmentation != 0
+        assert np.array_equal(labels, expected)
+
+
+def test_regions_that_are_not_nested_are_cut_to_the_larger_ones():
+    masks = np.array([row(1, 1, 1, 0), row(0, 1, 0, 1), row(1, 1, 0, 1)])
+    assert labels_of(masks, "brats").ravel().tolist() == [2, 4, 2, 0]

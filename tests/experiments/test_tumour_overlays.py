@@ -45,11 +45,12 @@ def test_a_picture_shows_three_slices_with_the_true_and_the_found_outlines(
 
 def test_a_case_without_any_brain_or_tumour_can_be_drawn() -> None:
     empty = np.zeros((1, 6, 6, 6))
+    assert overlay(empty[0], None, empty, ("whole",), (1, 1, 1), "new").startswith(b"\x89PNG")
     assert overlay(empty[0], empty, empty, ("whole",), (1, 1, 1), "empty").startswith(b"\x89PNG")
 
 
 def test_masks_that_do_not_go_with_the_image_are_refused() -> None:
-    with pytest.raises(ValueError, match="of 1 regions do not go with an image"):
+    with pytest.raises(ValueError, match=r"masks true, \(1, 4, 4, 5\), of 1 regions do not go"):
         overlay(
             np.zeros((4, 4, 4)),
             np.zeros((1, 4, 4, 5)),

@@ -1,0 +1,173 @@
+"""Finding the volumes to segment, which come as folders or as files, without any segmentation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+
+from experiments.common.errors import UserError
+from experiments.common.names import natural_key
+from experiments.tumour.sources import (
+    MSD_MODALITIES,
+    SEGMENTATION,
+    SUFFIXES,
+    Case,
+    modality_name,
+    msd_modalities,
+)
+
+__all__ = ["find_inputs", "stem"]
+
+
+def find_inputs(inputs: Sequence[Path], modalities: Sequence[str] | None, count: int) -> list[Case]:
+    """The cases in some folders or files.
+
+    A folder is a case when its files are named after modalities, `<anything>_<modality>.nii.gz`;
+    otherwise every 4D file or every folder in it is one. Files named after modalities are together
+    one case; otherwise each is one, with all modalities in it.
+
+    Args:
+        inputs: one or more folders, or one or more files.
+        modalities: those of the network, in the order of its channels; when None, all that a case
+            has, in alphabetical order, or the order in its file.
+        count: how many modalities the network takes.
+
+    Raises:
+        UserError: something is missing, a case lacks a modality or has another number of them, or
+            two cases have the same name.
+    """
+    for path in inputs:
+        if not path.exists():
+            raise UserError(f"{path} does not exist: name a folder or a NIfTI file")
+    folders = [path for path in inputs if path.is_dir()]
+    if not inputs or 0 < len(folders) < len(inputs):
+        raise UserError("name one or more folders, or one or more NIfTI files of one case")
+    names = None if modalities is None else tuple(modality_name(name) for name in modalities)
+    if folders:
+        cases = [case for folder in folders for case in _in_folder(folder, names, count)]
+    else:
+        cases = _of_files(inputs, names, count)
+    seen: dict[str, Case] = {}
+    for case in cases:
+        if case.name in seen:
+            raise UserError(
+                f"two cases are called {case.name}, in {_place(case)} and {_place(seen[case.name])}"
+            )
+        seen[case.name] = case
+    return cases
+
+
+def stem(path: Path) -> str | None:
+    """The name of a NIfTI file without its suffix; None for any other file, or a hidden one."""
+    suffix = next((s for s in SUFFIXES if path.name.lower().endswith(s)), None)
+    return None if suffix is None or path.name.startswith(".") else path.name[: -len(suffix)]
+
+
+def _in_folder(folder: Path, names: tuple[str, ...] | None, count: int) -> list[Case]:
+    if (folder / "imagesTr").is_dir():
+        raise UserError(f"{folder}: name {folder / 'imagesTr'} or the folder of other images in it")
+    files = _files(folder)
+    if files:
+        return _of_files(files, names, count, folder.name)
+    inner = sorted(
+        (path for path in folder.iterdir() if path.is_dir() and _files(path)),
+        key=lambda path: natural_key(path.name),
+    )
+    if not inner:
+        raise UserError(f"{folder}: no NIfTI files ({', '.join(SUFFIXES)}), nor in folders in it")
+    return [case for path in inner for case in _of_files(_files(path), names, count, path.name)]
+
+
+def _files(folder: Path) -> list[Path]:
+    files = [path for path in folder.iterdir() if path.is_file() and stem(path) is not None]
+    return sorted(files, key=lambda path: natural_key(path.name))
+
+
+def _of_files(
+    files: Sequence[Path], names: tuple[str, ...] | None, count: int, folder: str | None = None
+) -> list[Case]:
+    """One case of files named after modalities, or a case of every file."""
+    for file in files:
+        if stem(file) is None:
+            raise UserError(f"{file} is not a NIfTI file: its name should end in .nii.gz or .nii")
+    known = set(MSD_MODALITIES if names is None else names)
+    if any(_modality(file) in known for file in files):
+        name = folder or _common_name(files[0])
+        return [_named_case(name, files, names, count)]
+    return [_single_file(file, names, count) for file in files]
+
+
+def _modality(file: Path) -> str:
+    """What the end of the name of a file says that it holds."""
+    return modality_name(re.split("[_-]", stem(file) or "")[-1])
+
+
+def _common_name(file: Path) -> str:
+    found = stem(file) or ""
+    return re.sub("[_-][^_-]*$", "", found) or found
+
+
+def _named_case(
+    name: str, files: Iterable[Path], names: tuple[str, ...] | None, count: int
+) -> Case:
+    images: dict[str, Path] = {}
+    for file in files:
+        modality = _modality(file)
+        if modality in images:
+            raise UserError(f"{file} and {images[modality].name} are both the {modality} of {name}")
+        images[modality] = file
+    found = sorted(images.keys() - {SEGMENTATION})
+    if names is None:
+        if len(found) != count:
+            raise UserError(
+                f"{name} has {len(found)} modalities ({', '.join(found)}), but the network was "
+                f"trained on {count}"
+            )
+        names = tuple(found)
+    for modality in names:
+        if modality not in images:
+            raise UserError(
+                f"{name} has no {modality}, which the network was trained on: found "
+                f"{', '.join(found) or 'no other modality'} (files are recognised by their names, "
+                f"such as {name}_{modality}.nii.gz)"
+            )
+    return Case(name, {modality: images[modality] for modality in names}, None)
+
+
+def _single_file(file: Path, names: tuple[str, ...] | None, count: int) -> Case:
+    name = stem(file) or file.name
+    stored = _volumes_in(file, count)
+    if stored == 1:
+        if count > 1:
+            raise UserError(
+                f"{file} is a single volume, but the network was trained on {count} modalities: "
+                f"name all files of the case, called <case>_<modality>.nii.gz"
+            )
+        return Case(name, {names[0] if names else "image": file}, None)
+    if names is None and stored != count:
+        raise UserError(f"{file} holds {stored} volumes, but the network was trained on {count}")
+    order = msd_modalities(file.parent.parent) if names else tuple(map(str, range(count)))
+    names = names or order
+    missing = [modality for modality in names if modality not in order]
+    if missing:
+        raise UserError(f"{file} has no {missing[0]}: it is taken to hold {', '.join(order)}")
+    channels = {modality: order.index(modality) for modality in names}
+    return Case(name, dict.fromkeys(names, file), None, channels)
+
+
+def _volumes_in(file: Path, expected: int) -> int:
+    """How many volumes a file holds, 1 if it is 3D; `expected` if it cannot be read."""
+    try:
+        image: Any = nib.load(file)
+    # Reading the case will say what is wrong with it.
+    except Exception:
+        return expected
+    return int(image.shape[3]) if len(image.shape) == 4 else 1
+
+
+def _place(case: Case) -> Path:
+    return next(iter(case.images.values())).parent

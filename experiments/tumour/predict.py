@@ -1,0 +1,178 @@
+"""Segmentations of volumes by a trained network, on the grids of the volumes."""
+
+from __future__ import annotations
+
+import gzip
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.progress import track
+from torch import nn
+
+from experiments.common.device import choose_device
+from experiments.common.errors import UserError
+from experiments.common.files import write_atomically
+from experiments.common.runs import load_network
+from experiments.tumour.generated import MODALITIES
+from experiments.tumour.grids import as_in_file, resample
+from experiments.tumour.inference import LARGEST, segment
+from experiments.tumour.inputs import find_inputs
+from experiments.tumour.labels import REGIONS, ConventionName, labels_of
+from experiments.tumour.overlays import overlay
+from experiments.tumour.sources import Case
+from experiments.tumour.volumes import Volume, preprocess, read_case
+
+__all__ = ["predict_cases", "predict_masks"]
+
+
+def predict_cases(
+    checkpoint: Path | str,
+    inputs: Sequence[Path],
+    out: Path | str,
+    overwrite: bool = False,
+    device: str = "auto",
+    tile: int | None = None,
+) -> list[Path]:
+    """Writes `<case>_mask.nii.gz` and `<case>_overlay.png` for every case.
+
+    The mask has the grid of the case's own files, with their affine, orientation and units, so that
+    a viewer lays it over them. It holds the labels of BraTS (1 core, 2 oedema, 4 enhancing; 3
+    instead of 4 for cases named as in 2023) or of the Decathlon, if the network was trained on
+    that; 0 and 1 if it outlines the whole tumour alone.
+
+    Args:
+        checkpoint: a run folder or a checkpoint file.
+        inputs: folders or files, see `inputs.find_inputs`.
+        out: where to write; made if it is not there.
+        overwrite: replace files of an earlier prediction.
+        device: cpu, cuda, ... or auto.
+        tile: edge in voxels of the cubes through which larger volumes are seen, a multiple of 16;
+            None: as in the training.
+
+    Returns:
+        The masks written.
+
+    Raises:
+        UserError: there is nothing to do, a file would be overwritten or, after all others are
+            done, some case could not be segmented; each is named on stderr as it comes.
+    """
+    out = Path(out)
+    where = choose_device(device)
+    network, options = load_network(checkpoint)
+    if "modalities" not in options:
+        raise UserError(f"{checkpoint}: holds no network of the tumour study")
+    cases = find_inputs([Path(path) for path in inputs], _modalities(options), _channels(network))
+    _check_targets(cases, out, overwrite)
+    network.to(where)
+    written: list[Path] = []
+    failed: list[str] = []
+    for case in track(cases, "predicting", transient=True, disable=not sys.stdout.isatty()):
+        mask_file, overlay_file = _targets(case, out)
+        try:
+            volume = read_case(case, REGIONS[options["regions"]])
+            masks = predict_masks(
+                network, volume, options["spacing"], tile or options["patch"] or LARGEST
+            )
+            convention = _convention(options["dataset"], case.name)
+            content = _nifti(labels_of(masks, convention), volume, next(iter(case.images.values())))
+        except UserError as error:
+            print(f"error: {error}", file=sys.stderr)
+            failed.append(case.name)
+            continue
+        write_atomically(overlay_file, _overlay(volume, masks, REGIONS[options["regions"]]))
+        write_atomically(mask_file, content)
+        written.append(mask_file)
+    if failed:
+        raise UserError(
+            f"{len(failed)} of {len(cases)} cases could not be segmented ({', '.join(failed)}); "
+            f"the masks of the others are in {out}"
+        )
+    return written
+
+
+def predict_masks(
+    network: nn.Module, volume: Volume, spacing: float, tile: int = LARGEST
+) -> NDArray[np.uint8]:
+    """Masks (R, D, H, W) of the regions on the grid of a volume as it came, 0 and 1.
+
+    The volume is preprocessed as the training volumes were; the probabilities are brought back to
+    its own voxels, linearly, before they are cut at one half.
+
+    Args:
+        network: from (B, M, D, H, W) to logits (B, R, D, H, W).
+        volume: as read.
+        spacing: of the voxels on which the network was trained, in millimetres.
+        tile: as in `inference.segment`.
+
+    Raises:
+        UserError: a modality is the same everywhere in the brain.
+    """
+    prepared = preprocess(volume, spacing)
+    found = segment(network, torch.from_numpy(prepared.image), tile).numpy()
+    return (resample(found, prepared.grid, volume.grid) > 0.5).astype(np.uint8)
+
+
+def _modalities(options: dict[str, Any]) -> Sequence[str] | None:
+    named: list[str] | None = options["modalities"]
+    return MODALITIES if named is None and options["dataset"] == "generated" else named
+
+
+def _channels(network: nn.Module) -> int:
+    """The modalities that a network takes."""
+    channels = (getattr(module, "in_channels", None) for module in network.modules())
+    return next(number for number in channels if isinstance(number, int))
+
+
+def _convention(dataset: str, name: str) -> ConventionName:
+    if dataset == "msd":
+        return "msd"
+    return "brats2023" if name.lower().startswith("brats-") else "brats"
+
+
+def _targets(case: Case, out: Path) -> tuple[Path, Path]:
+    return out / f"{case.name}_mask.nii.gz", out / f"{case.name}_overlay.png"
+
+
+def _check_targets(cases: Sequence[Case], out: Path, overwrite: bool) -> None:
+    """Everything that can go wrong with the output is found before anything is written."""
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file: name a folder for the masks")
+    for case in cases:
+        for source in case.images.values():
+            if out.resolve() == source.parent.resolve():
+                raise UserError(f"{out} is the folder of {case.name}: name another for the masks")
+        for target in _targets(case, out):
+            if target.exists() and not overwrite:
+                raise UserError(
+                    f"{target} is there already: name another folder, or add --overwrite true"
+                )
+
+
+def _nifti(labels: NDArray[np.uint8], volume: Volume, file: Path) -> bytes:
+    """The bytes of a NIfTI file as `file` is, with other values.
+
+    Args:
+        labels: (D, H, W), in our orientation.
+        volume: read from the file.
+        file: the first of the case.
+    """
+    original: Any = nib.load(file)
+    header = original.header.copy()
+    header.set_data_dtype(np.uint8)
+    header["cal_min"] = header["cal_max"] = 0
+    header["descrip"] = b"segmentation"
+    kind: Any = type(original)
+    values = as_in_file(labels, volume.file)
+    # Time 0: two files with the same content are the same file.
+    compressed: bytes = gzip.compress(kind(values, None, header).to_bytes(), mtime=0)
+    return compressed
+
+
+def _overlay(volume: Volume, masks: NDArray[np.uint8], regions: Sequence[str]) -> bytes:
+    return overlay(volume.image[0], None, masks, regions, volume.spacing, volume.name)
