@@ -199,6 +199,9 @@ class Convolution(nn.Module):
         if self.padding_mode != "zeros" and padding:
             x = F.pad(x, (padding,) * (2 * self.group.dim), mode=self.padding_mode)
             padding = 0
+        blocks = self.arrangement.blocks
+        if blocks > 1 and self.kernel_size == self.stride == 1 and not padding:
+            return _pointwise(x, self.filters(), blocks)
         return _CONVOLUTIONS[self.group.dim](
             x,
             self.filters(),
@@ -206,7 +209,7 @@ class Convolution(nn.Module):
             stride=self.stride,
             padding=padding,
             dilation=self.dilation,
-            groups=self.groups * self.arrangement.blocks,
+            groups=self.groups * blocks,
         )
 
     def _with_bias(self, y: Tensor) -> Tensor:
@@ -250,6 +253,13 @@ class Convolution(nn.Module):
         if self.padding_mode != "zeros":
             text += f", padding_mode={self.padding_mode!r}"
         return f"{text}, basis={self.basis}"
+
+
+def _pointwise(x: Tensor, filters: Tensor, blocks: int) -> Tensor:
+    """A 1×1 convolution in groups of channels: as a product several times as fast on a CPU."""
+    channels = torch.unflatten(x.flatten(2), 1, (blocks, -1))
+    matrices = torch.unflatten(filters.flatten(1), 0, (blocks, -1))
+    return torch.unflatten((matrices @ channels).flatten(1, 2), 2, x.shape[2:])
 
 
 def _table_dtype(weight: Tensor) -> torch.dtype:

@@ -57,7 +57,7 @@ def mixing_gradient(x: Tensor, y: Tensor, mixing: Tensor, plan: Plan) -> Tensor:
         for slab in slabs:
             back = torch.cat(_expanded_back(y, h, slab, plan), dim=1).flatten(2)
             expanded = torch.cat(_expanded(x, seen, slab, plan), dim=1).flatten(2)
-            product = (back @ expanded.mT).sum(dim=0)
+            product = torch.bmm(back, expanded.mT).sum(dim=0)
             for m, part in zip(present, product.split(columns, dim=1), strict=True):
                 gradient[m] += part
     return gradient
@@ -84,5 +84,6 @@ def _expanded_back(y: Tensor, h: int, slab: Slab, plan: Plan) -> list[Tensor]:
 
 def _mixed(matrix: Tensor, leaves: list[Tensor], count: int) -> list[Tensor]:
     stacked = leaves[0] if len(leaves) == 1 else torch.cat(leaves, dim=1)
-    mixed = matrix @ stacked.flatten(2)
+    # A matrix times a batch of matrices would be folded into one product of copies.
+    mixed = torch.bmm(matrix.expand(len(stacked), -1, -1), stacked.flatten(2))
     return list(torch.unflatten(mixed, 2, stacked.shape[2:]).chunk(count, dim=1))
