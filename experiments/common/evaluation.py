@@ -93,13 +93,17 @@ class TrainedRun:
             "environment": describe_environment() | {"device": str(self.device)},
         }
 
-    def cost(self, images: Tensor) -> dict[str, Any]:
+    def cost(self, images: Tensor, repeats: int = 11) -> dict[str, Any]:
         """Cost of the network for images (B, C, *space), its time beside that of `REFERENCE`."""
         config = self.config | {"network": REFERENCE}
         arguments = self.study.network_arguments(config, self.data)
         reference = self.study.build_network(**arguments).to(self.device)
-        cost = cost_of(self.network, reference, images.to(self.device))
-        return cost.to_dict() | {"reference": REFERENCE, "threads": torch.get_num_threads()}
+        cost = cost_of(self.network, reference, images.to(self.device), repeats)
+        return cost.to_dict() | {
+            "reference": REFERENCE,
+            "threads": torch.get_num_threads(),
+            "size": list(images.shape[2:]),
+        }
 
 
 def choose_by_score(scores: Mapping[str, float]) -> dict[str, list[str]]:

@@ -127,6 +127,7 @@ def test_what_was_evaluated_is_recorded(run: Path) -> None:
     assert written["split"]["test"] == TEST_CASES
     assert written["data"]["modalities"] == ["flair", "t1", "t1ce", "t2"]
     assert written["cost"]["parameters"] > 0 and written["cost"]["reference"] == "plain"
+    assert written["cost"]["size"] == [48, 48, 48]
     assert set(written["by_region"]) == set(written["missed"]) == set(written["regions"])
 
 
