@@ -78,7 +78,8 @@ def costs(networks: Sequence[Comparand], metrics: Mapping[str, str], sample: str
                 f"{mean_of([t['seconds'] / 60 for t in training]):.1f}",
             ]
         )
-    reference = networks[0].runs[0].evaluation["cost"]["reference"]
+    first = networks[0].runs[0].evaluation["cost"]
+    size = f" of {' × '.join(map(str, first['size']))}" if "size" in first else ""
     return Section(
         "Networks",
         [
@@ -86,8 +87,9 @@ def costs(networks: Sequence[Comparand], metrics: Mapping[str, str], sample: str
                 header,
                 rows,
                 f"Scores: mean over the test {sample}s (± standard deviation over runs). MACs: "
-                f"multiply-accumulates of a forward pass for one {sample}. Time ratio: inference "
-                f"time over that of the {reference} network of the same settings, the two taking "
+                f"multiply-accumulates of a forward pass for one {sample}{size}. Time ratio: "
+                f"inference time over that of the {first['reference']} network of the same "
+                "settings, the two taking "
                 "turns. Epochs and minutes: of training.",
             )
         ],

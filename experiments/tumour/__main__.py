@@ -3,12 +3,20 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from experiments.common.cli import Command, run_command_line
-from experiments.common.commands import GenerateOptions, ReportOptions, WhatToEvaluate
+from experiments.common.commands import (
+    GenerateOptions,
+    PredictOptions,
+    ReportOptions,
+    WhatToEvaluate,
+)
 from experiments.common.options import check_positive
 from experiments.tumour.evaluate import EvaluationOptions, evaluate_run
 from experiments.tumour.generated import write_generated
+from experiments.tumour.options import check_cube
+from experiments.tumour.predict import predict_cases
 from experiments.tumour.report import write_report
 from experiments.tumour.study import StudyOptions, study
 from experiments.tumour.train import TrainOptions, train
@@ -23,6 +31,20 @@ DESCRIPTION = (
 @dataclass(frozen=True, kw_only=True)
 class EvaluateOptions(EvaluationOptions, WhatToEvaluate):
     """Evaluate a finished run on its test cases, at several scales."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictVolumesOptions(PredictOptions):
+    """Write the masks of volumes as NIfTI on their own grids, and pictures of them."""
+
+    inputs: list[Path]
+    """folders of cases, or the NIfTI files of one case"""
+    tile: int | None = None
+    """edge in voxels of the cubes through which larger volumes are seen; null: as in training"""
+
+    def check(self) -> None:
+        """Raises `UserError` for cubes that the networks cannot take."""
+        check_cube("tile", self.tile)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +74,19 @@ def report(options: ReportOptions) -> None:
     print(f"report: {write_report(options.runs, options.out)}")
 
 
+def predict(options: PredictVolumesOptions) -> None:
+    """Predicts the masks and says where they are."""
+    masks = predict_cases(
+        options.checkpoint,
+        options.inputs,
+        options.out,
+        options.overwrite,
+        options.device,
+        options.tile,
+    )
+    print(f"{options.out}: {len(masks)} masks")
+
+
 def generate(options: GenerateVolumesOptions) -> None:
     """Writes generated data and says where it is."""
     write_generated(options.out, options.count, options.size, options.spacing, options.seed)
@@ -63,6 +98,7 @@ COMMANDS = (
     Command("train", TrainOptions, train),
     Command("evaluate", EvaluateOptions, evaluate),
     Command("report", ReportOptions, report),
+    Command("predict", PredictVolumesOptions, predict),
     Command("generate", GenerateVolumesOptions, generate),
 )
 

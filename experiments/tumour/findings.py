@@ -17,23 +17,24 @@ def headline(series: Sequence[Series]) -> str:
     if far == 1:
         scores = _of(networks, lambda network: network.at(1.0, "resampled"))
         return f"At the scale of the training the mean Dice is {scores}."
-    lost = {network.label: _change(network, far) for network in networks}
-    least, most = min(lost, key=lambda n: lost[n]), max(lost, key=lambda n: lost[n])
-    changes = listing(
+    changes = {network.label: _change(network, far) for network in networks}
+    scores = listing(
         f"{fixed(network.at(1.0, 'resampled')[0])} → {fixed(network.at(far, 'resampled')[0])} "
         f"({network.label})"
         for network in networks
     )
+    best, worst = max(changes, key=lambda n: changes[n]), min(changes, key=lambda n: changes[n])
     compared = (
-        f" {least} loses least ({lost[least]:+.3f} lost), {most} most ({lost[most]:+.3f})."
-        if least != most
+        f" The best change is {changes[best]:+.3f} ({best}), the worst {changes[worst]:+.3f} "
+        f"({worst})."
+        if best != worst
         else ""
     )
     cases = sorted({network.trained_on for network in networks})
     trained = " to ".join(map(str, dict.fromkeys((cases[0], cases[-1]))))
     return (
         f"Trained on {trained} cases: from scale 1 to {far:g}, on resampled volumes, the mean Dice "
-        f"goes {changes}.{compared}"
+        f"goes {scores}.{compared}"
     )
 
 
@@ -105,7 +106,7 @@ def _farthest(scales: Sequence[float]) -> float:
 
 
 def _change(network: Comparand, far: float) -> float:
-    return (network.at(1.0, "resampled")[0] or 0.0) - (network.at(far, "resampled")[0] or 0.0)
+    return (network.at(far, "resampled")[0] or 0.0) - (network.at(1.0, "resampled")[0] or 0.0)
 
 
 def _of(networks: Sequence[Comparand], value: Callable[[Comparand], Point], digits: int = 3) -> str:

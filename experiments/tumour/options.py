@@ -9,8 +9,14 @@ from experiments.common.errors import UserError
 from experiments.common.options import Options, check_at_least, check_positive
 from experiments.common.training import HardwareOptions, TrainingOptions
 from experiments.tumour.augmentation import Augmentation
-from experiments.tumour.datamodule import DatasetName, TumourData
+from experiments.tumour.datamodule import MULTIPLE, DatasetName, TumourData
 from experiments.tumour.labels import RegionSet
+
+
+def check_cube(name: str, edge: int | None) -> None:
+    """Raises `UserError` unless every network takes cubes of this edge; None stands for another."""
+    if edge is not None and (edge < MULTIPLE or edge % MULTIPLE):
+        raise UserError(f"--{name} {edge}: must be a multiple of {MULTIPLE}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +55,7 @@ class DataOptions(Options):
         check_at_least("batch_size", self.batch_size, 1)
         check_at_least("workers", self.workers, 0)
         check_positive("spacing", self.spacing)
+        check_cube("patch", self.patch)
         if self.dataset != "generated" and self.root is None:
             raise UserError(f"--dataset {self.dataset}: say where it is with --root")
         if self.dataset == "generated" and self.root is not None:

@@ -122,8 +122,8 @@ def _table_by_scale(members: Sequence[Comparand], protocol: str, metric: str, la
             ]
             for member in members
         ],
-        f"{label} by test scale: mean over the test cases and regions (± standard deviation over "
-        "runs).",
+        f"{_capital(label)} by test scale: mean over the test cases and regions (± standard "
+        "deviation over runs).",
     )
 
 
@@ -148,8 +148,8 @@ def regions(series: Sequence[Series]) -> list[Section]:
                 ]
                 for member in members
             ],
-            f"{label} of each region at scales {' and '.join(f'{s:g}' for s in ends)}, on "
-            "resampled volumes.",
+            f"{_capital(label)} of each region at scales {' and '.join(f'{s:g}' for s in ends)}, "
+            "on resampled volumes.",
         )
         for metric, label in METRICS.items()
     ]
@@ -226,8 +226,9 @@ def _layers(networks: Sequence[Comparand]) -> list[Markup]:
                 f"Error up to each layer for scaling by {factor:g}.",
             )
         )
-    blocks += [_layer_table(network) for network in networks]
-    return blocks
+    # However a network was trained, its layers are the same, and a page has an end.
+    first = {str(network.runs[0].evaluation["network"]): network for network in reversed(networks)}
+    return [*blocks, *(_layer_table(network) for network in reversed(first.values()))]
 
 
 def _layer_table(network: Comparand) -> Markup:
@@ -244,6 +245,10 @@ def _layer_table(network: Comparand) -> Markup:
         f"{network.label}: equivariance error of its convolutions, together with all layers before "
         "and alone.",
     )
+
+
+def _capital(label: str) -> str:
+    return label[0].upper() + label[1:]
 
 
 def _curve(label: str, x: Sequence[float], points: Sequence[Point]) -> Curve:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from experiments.common.findings import with_spread
+from experiments.common.findings import shortened, with_spread
 from experiments.common.options import check_at_least
 from experiments.common.repeat import command
 from experiments.common.study import GridOptions, Steps, check_distinct, run_study
@@ -25,20 +25,24 @@ __all__ = ["StudyOptions", "study"]
 class StudyOptions(EvaluationOptions, CommonOptions, GridOptions):
     """Train several networks on several numbers of cases, evaluate each and write the report."""
 
-    networks: list[str] = field(default_factory=lambda: ["plain_parameters", "scale_mean"])
+    networks: list[str] = field(
+        default_factory=lambda: ["plain_parameters", "plain_width", "scale_mean"]
+    )
     """networks to compare: scale_mean, scale_max, plain, plain_parameters, plain_width"""
-    channels: list[int] | None = field(default_factory=lambda: [4, 8, 16])
+    channels: list[int] | None = field(default_factory=lambda: [4, 8])
     """widths of the scale-equivariant networks; the others follow. null: 4 8 16 32"""
     train_cases: list[int] = field(default_factory=lambda: [16])
     """train every network on each of these numbers of cases"""
     augment: list[Augmentation] = field(default_factory=lambda: ["none"])
     """train every network with each of these: none, flip, scale"""
     # Enough for each of them to learn the generated data, and little enough for two cores.
-    count: int = 24
+    count: int = 32
     size: int = 32
-    steps: int = 160
-    validations: int = 5
-    learning_rate: float = 1e-2
+    validation_cases: int | None = 4
+    test_cases: int | None = 8
+    steps: int = 128
+    validations: int = 4
+    learning_rate: float = 3e-2
 
     def check(self) -> None:
         """Raises `UserError` for a network that does not exist, or something named twice."""
@@ -87,15 +91,15 @@ def study(options: StudyOptions) -> None:
 def _table(runs: Sequence[Path]) -> Table:
     members = [member for one in compare(load_runs(runs)) for member in one.members]
     scales = members[0].scales
-    table = Table(title="Tumour study, Dice of the test cases, resampled volumes")
+    table = Table(title="Tumour study, Dice of the test cases at several scales")
     table.add_column("network")
-    for column in ("cases", "parameters", *(f"scale {scale:g}" for scale in scales)):
+    for column in ("cases", "size", *(f"at {scale:g}" for scale in scales)):
         table.add_column(column, justify="right")
     for member in members:
         table.add_row(
             member.label,
             str(member.trained_on),
-            f"{member.runs[0].evaluation['cost']['parameters']:,}",
+            shortened(member.runs[0].evaluation["cost"]["parameters"]),
             *(with_spread(point) for point in member.curve("resampled", "dice")),
         )
     return table

@@ -123,6 +123,7 @@ def test_the_window_is_that_of_the_scale_networks_alone(tmp_path):
         ({"dataset": "brats"}, "--dataset brats: say where it is with --root"),
         ({"root": "/tmp"}, "needs none; add --dataset brats or msd"),
         ({"batch_size": 0}, "--batch_size 0"),
+        ({"patch": 24}, "--patch 24: must be a multiple of 16"),
         ({"seed": -1}, "--seed -1"),
     ],
 )
