@@ -89,8 +89,7 @@ def costs(networks: Sequence[Comparand], metrics: Mapping[str, str], sample: str
                 f"Scores: mean over the test {sample}s (± standard deviation over runs). MACs: "
                 f"multiply-accumulates of a forward pass for one {sample}{size}. Time ratio: "
                 f"inference time over that of the {first['reference']} network of the same "
-                "settings, the two taking "
-                "turns. Epochs and minutes: of training.",
+                "settings, the two taking turns. Epochs and minutes: of training.",
             )
         ],
     )
