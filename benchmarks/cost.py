@@ -7,18 +7,17 @@ in a fresh process, with the growth of its peak memory.
 """
 
 import argparse
-import ctypes
 import multiprocessing
 import time
 from collections.abc import Callable
 from pathlib import Path
-from statistics import median
 
 import torch
 from torch import Tensor, nn
 
 from benchmarks import tables
 from benchmarks.libraries import NAMES, Layer, Library, Unavailable, load
+from benchmarks.measure import memory, ratio, reset_peak_memory, settle_allocator
 
 # (layer, size of the maps, batch)
 STEPS = (
@@ -29,13 +28,6 @@ STEPS = (
     (Layer(8, 64, 3), 8, 4),
 )
 BUILDS = (Layer(4, 16, 3), Layer(8, 16, 5), Layer(8, 64, 3), Layer(8, 128, 7))
-
-
-def seconds(call: Callable[[], object]) -> float:
-    """Processor time of one call: on one thread its duration, whatever else the machine runs."""
-    start = time.process_time()
-    call()
-    return time.process_time() - start
 
 
 def forward(module: nn.Module, features: Tensor) -> Callable[[], object]:
@@ -65,17 +57,10 @@ def step(module: nn.Module, features: Tensor) -> Callable[[], object]:
     return once
 
 
-def ratio(first: Callable[[], object], second: Callable[[], object], rounds: int) -> float:
-    """Median over rounds of the duration of `first` in durations of `second`, run in turn."""
-    for call in (first, second):
-        call()
-    return median(seconds(first) / seconds(second) for _ in range(rounds))
-
-
 def measure_steps(library: Library, rounds: int) -> list[tables.Row]:
     """The ratios of every layer in `STEPS`."""
     rows: list[tables.Row] = []
-    _settle_allocator()
+    settle_allocator()
     for layer, size, batch in STEPS:
         module, plain = library.convolution(layer).train(), layer.plain()
         features = torch.randn(batch, layer.channels, size, size, requires_grad=True)
@@ -103,10 +88,10 @@ def build(name: str, layer: Layer) -> tuple[float, float]:
     torch.set_num_threads(1)
     library = load(name)
     library.convolution(Layer(layer.order, 1, layer.kernel_size + 2))
-    before = _reset_peak_memory()
+    before = reset_peak_memory()
     start = time.process_time()
     library.convolution(layer)
-    return time.process_time() - start, _memory("VmHWM") - before
+    return time.process_time() - start, memory("VmHWM") - before
 
 
 def measure_builds(name: str) -> list[tables.Row]:
@@ -126,31 +111,6 @@ def measure_builds(name: str) -> list[tables.Row]:
             }
         )
     return rows
-
-
-def _settle_allocator() -> None:
-    """Make every library start from the same allocator: one that keeps freed buffers of some MB.
-
-    glibc gives such buffers back to the system, and faults them in again at every step, until it
-    has seen a buffer of up to 32 MB freed. In training it soon has; here it would depend on how
-    much memory a library wastes in building its layers.
-    """
-    torch.empty(31 * 2**20, dtype=torch.uint8).fill_(0)
-
-
-def _reset_peak_memory() -> float:
-    """Forget the peak of this process's memory (glibc); returns what is in use now, in MB."""
-    # Freed memory that the allocator keeps would hide what is allocated next.
-    ctypes.CDLL("libc.so.6").malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")
-    return _memory("VmRSS")
-
-
-def _memory(entry: str) -> float:
-    """An entry of this process's memory statistics in MB (Linux)."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    (line,) = (line for line in lines if line.startswith(f"{entry}:"))
-    return float(line.split()[1]) / 1024
 
 
 def main() -> None:
