@@ -7,8 +7,11 @@ import shlex
 import pytest
 
 from experiments.common.cli import run_command_line
-from experiments.polyp.__main__ import COMMANDS, PROGRAM
+from experiments.polyp import __main__ as polyp
+from experiments.tumour import __main__ as tumour
 from tests.docs.pages import PAGES, ROOT, blocks_of, name_of
+
+STUDIES = {study.PROGRAM.split()[-1]: study for study in (polyp, tumour)}
 
 
 def commands_of(markdown):
@@ -28,10 +31,11 @@ def fault_of(words):
     if words[:2] != ["python", "-m"]:
         return None
     module, *arguments = words[2:]
-    if module == PROGRAM.split()[-1]:
-        idle = [dataclasses.replace(command, run=lambda options: None) for command in COMMANDS]
+    if module in STUDIES:
+        study = STUDIES[module]
+        idle = [dataclasses.replace(c, run=lambda options: None) for c in study.COMMANDS]
         try:
-            status = run_command_line(PROGRAM, "", idle, arguments)
+            status = run_command_line(study.PROGRAM, "", idle, arguments)
         except SystemExit as end:  # --help
             status = end.code
         return None if status == 0 else f"{shlex.join(arguments)} is refused"
@@ -51,6 +55,7 @@ def test_the_commands_on_the_page_are_accepted(page):
         ("python -m benchmarks.missing", "there is no module benchmarks.missing"),
         ("python -m experiments.polyp train --colour 3", "train --colour 3 is refused"),
         ("python -m experiments.polyp \\\n    cook", "cook is refused"),
+        ("python -m experiments.tumour study --shard 5/4", "study --shard 5/4 is refused"),
     ],
 )
 def test_a_command_that_does_not_exist_is_found(command, fault):
