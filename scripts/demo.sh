@@ -1,8 +1,19 @@
 #!/bin/sh
-# Train an ordinary and two rotation-equivariant networks on generated polyps, and write a report that compares them.
+# Train ordinary and equivariant networks on generated images, and write a report that compares them.
+#
+#   sh scripts/demo.sh           polyps, and networks that turn with the image
+#   sh scripts/demo.sh tumour    brain tumours in volumes, and networks that scale with them
 set -eu
 cd "$(dirname "$0")/.."
 . scripts/environment.sh
+
+study=${1:-polyp}
+case $study in
+polyp) set -- --lit --out runs/demo ;;
+tumour) set -- --out runs/tumour ;;
+*) fail "there is no study $study, only polyp and tumour" ;;
+esac
+for out; do :; done
 
 environment .venv-demo experiments
 
@@ -11,6 +22,6 @@ environment .venv-demo experiments
 export OMP_WAIT_POLICY
 
 step "Training and comparing the networks"
-run "$python" -m experiments.polyp study --lit --out runs/demo
+run "$python" -m "experiments.$study" study "$@"
 
-step "The report is $(pwd)/runs/demo/report.html: open it in a browser"
+step "The report is $(pwd)/$out/report.html: open it in a browser"
