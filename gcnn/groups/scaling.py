@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gcnn.filters import Basis, HermiteGaussian
+from gcnn.geometry import ordinary_tensors
 from gcnn.groups.group import Group
 
 _SAME = 1e-6
@@ -75,6 +76,7 @@ class ScaleTranslation(Group):
         return ScaleTranslation(kept, self.dim, interaction, self.scale_padding, self.basis)
 
 
+@ordinary_tensors()
 def _dilations(scales: Sequence[float], dim: int) -> Tensor:
     factors = torch.tensor(scales, dtype=torch.float64)
     return factors[:, None, None] * torch.eye(dim, dtype=torch.float64)

@@ -215,7 +215,8 @@ class Convolution(nn.Module):
     def _with_bias(self, y: Tensor) -> Tensor:
         if self.bias is None:
             return y
-        return y + self.bias.view(-1, *(1,) * (y.ndim - 2))
+        # Under autocast features are in half precision, and stay so.
+        return y + self.bias.to(y.dtype).view(-1, *(1,) * (y.ndim - 2))
 
     def _place_tables(self) -> None:
         self._basis, self._relative = self._tables(self.weight)

@@ -57,7 +57,10 @@ def neighbour_filters(weight: Tensor, basis: Tensor, seen: Tensor) -> Tensor:
     """
     kernel = basis.shape[2:]
     rows = weight.transpose(1, 2)
-    filters = rows.flatten(0, 2) @ basis.transpose(0, 1).flatten(2)
+    # `@` would fold the elements into one product only where no gradient is needed, and round
+    # differently.
+    matrices = rows.flatten(0, 2).expand(len(seen), -1, -1)
+    filters = torch.bmm(matrices, basis.transpose(0, 1).flatten(2))
     filters = filters.view(len(seen), *rows.shape[:3], *kernel)
     return filters * seen.view(len(seen), 1, -1, *(1,) * (1 + len(kernel))).to(filters.dtype)
 

@@ -39,7 +39,9 @@ class FrozenConv(nn.Module):
             window = layer.kernel_size[0], layer.stride[0], int(layer.padding[0]), layer.dilation[0]
             require_centred(plain.shape[2:], *window)
         y = self.arrangement.leave(layer(plain))
-        return y if self.bias is None else y + self.bias.view(-1, *(1,) * (y.ndim - 2))
+        if self.bias is None:
+            return y
+        return y + self.bias.to(y.dtype).view(-1, *(1,) * (y.ndim - 2))
 
 
 def _ordinary(convolution: Convolution) -> tuple[_ConvNd, nn.Parameter | None]:

@@ -120,8 +120,8 @@ class AxisByAxis:
             return problem.size[0]
         maps = most_maps(before, behind, problem.columns, problem.out_channels)
         slice_ = problem.batch * maps * math.prod(problem.size[1:])
-        count = math.ceil(problem.size[0] * slice_ / _SLAB)
-        return max(1, math.ceil(problem.size[0] / count))
+        count = max(1, math.ceil(problem.size[0] * slice_ / _SLAB))
+        return math.ceil(problem.size[0] / count)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_plans": {}}

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gcnn import groups
-from tests.gcnn.cases import CLOSED, SCALED, WITHOUT_PRODUCTS, Blobs, cube, exact_elements
+from tests.gcnn.cases import CLOSED, SCALED, SCALES, WITHOUT_PRODUCTS, Blobs, cube, exact_elements
 
 SIZES = st.tuples(st.integers(1, 5), st.integers(1, 5))
 P4, P4M, C8 = groups.P4(), groups.P4M(), groups.SE2(8)
@@ -71,7 +71,7 @@ def test_an_exact_element_and_its_inverse_undo_each_other(group):
         assert torch.equal(group.act(moved, int(group.inverse[element])), f)
 
 
-@pytest.mark.parametrize("group", [*CLOSED, SCALED, WITHOUT_PRODUCTS], ids=repr)
+@pytest.mark.parametrize("group", [*CLOSED, SCALED, *SCALES, WITHOUT_PRODUCTS], ids=repr)
 def test_every_slice_of_a_feature_map_moves_as_an_image_from_the_element_before(group):
     f = features(group, *(5,) * group.dim)
     for h in range(group.order):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gcnn import filters, groups
 from gcnn.geometry import mirror, rotation
-from tests.gcnn.cases import CLOSED, SCALED
+from tests.gcnn.cases import CLOSED, SCALED, SCALES
 
 ELEMENTS = st.tuples(*(st.integers(0, 10**6),) * 3)
 
@@ -87,11 +87,12 @@ def test_the_default_filters_are_pixels_and_the_default_name_says_what_it_is():
     assert repr(group) == "Group(order=2, dim=2)"
 
 
-@pytest.mark.parametrize("group", [*CLOSED, SCALED], ids=repr)
+@pytest.mark.parametrize("group", [*CLOSED, SCALED, *SCALES], ids=repr)
 def test_a_pickled_group_is_the_same(group):
     other = pickle.loads(pickle.dumps(group))
     assert repr(other) == repr(group) and other.basis == group.basis
-    for name in ("matrices", "product", "relative", "inverse", "relative_matrices"):
+    tables = ("matrices", "product", "relative", "inverse", "relative_matrices", "sources")
+    for name in (*tables, "outputs", "measure"):
         assert torch.equal(getattr(other, name), getattr(group, name))
 
 

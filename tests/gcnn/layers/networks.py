@@ -4,9 +4,10 @@ import torch
 from torch import nn
 
 from gcnn import groups, layers
-from tests.gcnn.cases import cube
+from tests.gcnn.cases import SCALES, cube
 
-GROUPS = (groups.P4(), groups.SteerableSE2(8), groups.Dihedral(3), cube())
+CLOSED = (groups.P4(), groups.SteerableSE2(8), groups.Dihedral(3), cube())
+GROUPS = CLOSED + SCALES[1:]
 
 
 def network(group, seed=0):
@@ -17,7 +18,7 @@ def network(group, seed=0):
         layers.GroupBatchNorm(group, 3),
         nn.ReLU(),
         layers.GroupConv(group, 3, 3, 3, padding="same"),
-        layers.GroupPool(group),
+        layers.GroupPool(group.target),
     )
     nn.init.normal_(built[0].bias)
     nn.init.normal_(built[3].bias)

@@ -4,14 +4,13 @@ import pytest
 import torch
 
 from gcnn import groups, layers
-from tests.gcnn.cases import equivariance_error
-from tests.gcnn.layers.networks import GROUPS, convolutions, image, network
+from tests.gcnn.cases import SCALES, equivariance_error
+from tests.gcnn.layers.networks import CLOSED, GROUPS, convolutions, image, network
 
 over_groups = pytest.mark.parametrize("group", GROUPS, ids=repr)
-PLANAR = [group for group in GROUPS if group.dim == 2]
 
 
-@over_groups
+@pytest.mark.parametrize("group", CLOSED, ids=repr)
 @pytest.mark.parametrize("coarse", [torch.float32, torch.bfloat16, torch.float16])
 def test_float64_is_exact_after_a_coarser_dtype(group, coarse):
     model = network(group).to(coarse).double()
@@ -19,17 +18,19 @@ def test_float64_is_exact_after_a_coarser_dtype(group, coarse):
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_nothing_of_the_basis_is_lost_on_the_way_through_a_coarser_dtype(training):
-    layer = layers.GroupConv(groups.SteerableSE2(8), 2, 3, 5).train(training)
+@pytest.mark.parametrize("group", [groups.SteerableSE2(8), *SCALES], ids=repr)
+def test_nothing_of_the_basis_is_lost_on_the_way_through_a_coarser_dtype(group, training):
+    layer = layers.GroupConv(group, 2, 3, 5).train(training)
     weight = layer.weight.detach().double()
-    other = layers.GroupConv(groups.SteerableSE2(8), 2, 3, 5, dtype=torch.float64)
+    other = layers.GroupConv(group, 2, 3, 5, dtype=torch.float64)
     other.load_state_dict({"weight": weight, "bias": layer.bias.detach()})
     torch.testing.assert_close(layer.double().filters(), other.filters(), atol=1e-15, rtol=1e-14)
 
 
-def test_filters_in_half_precision_are_rounded_once():
-    layer = layers.GroupConv(groups.SteerableSE2(8), 2, 3, 5).bfloat16()
-    exact = layers.GroupConv(groups.SteerableSE2(8), 2, 3, 5, dtype=torch.float64)
+@pytest.mark.parametrize("group", [groups.SteerableSE2(8), *SCALES], ids=repr)
+def test_filters_in_half_precision_are_rounded_once(group):
+    layer = layers.GroupConv(group, 2, 3, 5).bfloat16()
+    exact = layers.GroupConv(group, 2, 3, 5, dtype=torch.float64)
     exact.load_state_dict(layer.state_dict())
     expected = exact.filters().detach()
     error = (layer.filters().detach().double() - expected).abs()
@@ -71,8 +72,8 @@ def test_autocast_computes_in_bfloat16_with_filters_from_full_precision(group, t
     assert (found.float() - expected).norm() < 0.05 * expected.norm()
 
 
-def test_autocast_gives_gradients_in_float32():
-    group = groups.SteerableSE2(8)
+@pytest.mark.parametrize("group", [groups.SteerableSE2(8), *SCALES], ids=repr)
+def test_autocast_gives_gradients_in_float32(group):
     model, x = network(group), image(group)
     with torch.autocast("cpu", torch.bfloat16):
         loss = model(x).float().square().mean()

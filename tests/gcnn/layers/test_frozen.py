@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from gcnn import groups, layers
-from tests.gcnn.cases import cube, equivariance_error
+from tests.gcnn.cases import SCALES, cube, equivariance_error
 
 
 def network(group):
@@ -35,6 +35,36 @@ def test_a_frozen_network_computes_the_same_with_ordinary_convolutions(group):
     kinds = {type(module) for module in frozen.modules()}
     assert layers.LiftingConv not in kinds and layers.GroupConv not in kinds
     assert equivariance_error(frozen, group, x) < 1e-10
+
+
+@pytest.mark.parametrize("group", SCALES, ids=repr)
+def test_a_frozen_network_on_scales_computes_the_same_on_its_way_down_and_up(group):
+    torch.manual_seed(0)
+    original = nn.Sequential(
+        layers.LiftingConv(group, 1, 2, 5, padding="same"),
+        nn.ReLU(),
+        layers.GroupConv(group, 2, 3, 6, stride=2, padding=2, padding_mode="replicate"),
+        layers.GroupConvTranspose(group, 3, 2, 6, stride=2, padding=2),
+        layers.GroupConv(group, 2, 2, 3, bias=False),
+        layers.GroupPool(group.target),
+    ).double()
+    for index in (0, 2, 3):
+        nn.init.normal_(original[index].bias)
+    x = torch.randn(2, 1, *(8,) * group.dim, dtype=torch.float64)
+    frozen = layers.freeze(original)
+    torch.testing.assert_close(frozen(x), original.eval()(x))
+    kinds = {type(module).__name__ for module in frozen.modules()}
+    assert not kinds & {"LiftingConv", "GroupConv", "GroupConvTranspose"}
+
+
+@pytest.mark.parametrize("group", [groups.SteerableSE2(8), SCALES[1]], ids=repr)
+def test_a_frozen_network_keeps_half_precision_under_autocast(group):
+    frozen, x = (
+        layers.freeze(layers.GroupConv(group, 1, 2, 3)),
+        torch.randn(1, 1, group.order, 5, 5),
+    )
+    with torch.autocast("cpu", torch.bfloat16):
+        assert frozen(x).dtype == torch.bfloat16
 
 
 def test_the_original_is_left_alone():

@@ -5,10 +5,10 @@ import torch
 
 from gcnn import groups
 from gcnn.layers import GroupPool
-from tests.gcnn.cases import cube
+from tests.gcnn.cases import SCALES, cube
 
 
-@pytest.mark.parametrize("group", [groups.P4(), groups.Dihedral(8), cube()], ids=repr)
+@pytest.mark.parametrize("group", [groups.P4(), groups.Dihedral(8), cube(), *SCALES], ids=repr)
 def test_the_maximum_and_the_mean_are_over_the_elements(group):
     x = torch.randn(2, 3, group.order, *(4,) * group.dim)
     assert torch.equal(GroupPool(group)(x), torch.stack(list(x.unbind(2))).amax(0))

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from gcnn import filters, groups, layers
 from gcnn.layers.initialization import expected_gain
-from tests.gcnn.cases import cube, label, left_right
+from tests.gcnn.cases import SCALES, cube, label, left_right
 
 GROUPS = (
     groups.P4(),
@@ -23,6 +23,8 @@ GROUPS = (
     groups.Dihedral(3),
     groups.Dihedral(8),
     left_right(),
+    SCALES[0],
+    SCALES[2],
 )
 LAYERS = 7
 

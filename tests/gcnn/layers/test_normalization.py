@@ -5,9 +5,9 @@ import torch
 
 from gcnn import groups
 from gcnn.layers import GroupBatchNorm, GroupInstanceNorm
-from tests.gcnn.cases import cube
+from tests.gcnn.cases import SCALES, cube
 
-GROUPS = (groups.P4(), groups.SteerableSE2(8), cube())
+GROUPS = (groups.P4(), groups.SteerableSE2(8), cube(), *SCALES[2:])
 over_groups = pytest.mark.parametrize("group", GROUPS, ids=repr)
 NORMS = (GroupBatchNorm, GroupInstanceNorm)
 over_norms = pytest.mark.parametrize("norm", NORMS, ids=lambda norm: norm.__name__)
