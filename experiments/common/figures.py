@@ -117,7 +117,9 @@ def curve_plot(
         axes.set_ylabel(y_label)
         axes.margins(x=0.01)
         axes.set_xticks(list(x_ticks))
-        figure.legend(loc="outside upper center", ncols=4)
+        # About 100 letters fit beside each other, and the sample of a line takes six of them.
+        longest = max(len(curve.label) for curve in curves)
+        figure.legend(loc="outside upper center", ncols=max(1, min(4, 100 // (longest + 6))))
         return figure
 
 

@@ -83,26 +83,27 @@ def scales(series: Sequence[Series]) -> Section:
     for protocol in PROTOCOLS:
         name, described = _PROTOCOLS[protocol]
         blocks += [heading(name), paragraph(described)]
-        for count in counts:
-            blocks.append(_by_scale([m for m in members if m.trained_on == count], protocol, count))
+        blocks += [_by_scale(series, protocol, count) for count in counts]
         for metric, label in METRICS.items():
             blocks.append(_table_by_scale(members, protocol, metric, label))
     return Section("Scale", blocks)
 
 
-def _by_scale(members: Sequence[Comparand], protocol: str, count: int) -> Markup:
-    ticks = members[0].scales
-    curves = [_curve(m.label, ticks, m.curve(protocol, "dice")) for m in members]
+def _by_scale(series: Sequence[Series], protocol: str, count: int) -> Markup:
+    # The caption says how many cases, so the legend need not.
+    curves = [
+        _curve(one.label, member.scales, member.curve(protocol, "dice"))
+        for one in series
+        for member in one.members
+        if member.trained_on == count
+    ]
     said = "; ".join(
-        f"{m.label}: "
-        + ", ".join(
-            f"{fixed(mean)} at {scale:g}"
-            for scale, (mean, _) in zip(ticks, m.curve(protocol, "dice"), strict=True)
-        )
-        for m in members
+        f"{c.label}: "
+        + ", ".join(f"{fixed(dice)} at {scale:g}" for scale, dice in zip(c.x, c.y, strict=True))
+        for c in curves
     )
     return figure(
-        svg_bytes(curve_plot(curves, "scale", "Dice", ticks)),
+        svg_bytes(curve_plot(curves, "scale", "Dice", curves[0].x)),
         f"Curves of the mean Dice against the test scale, {count} training cases. {said}.",
         f"Mean Dice against the scale of the test, trained on {count} cases. Bands are one "
         "standard deviation over the seeds to both sides.",
@@ -253,7 +254,7 @@ def _capital(label: str) -> str:
 
 def _curve(label: str, x: Sequence[float], points: Sequence[Point]) -> Curve:
     low, high = (
-        [None if mean is None else mean + sign * (spread or 0.0) for mean, spread in points]
+        [None if mean is None or std is None else mean + sign * std for mean, std in points]
         for sign in (-1, 1)
     )
     return Curve(label, x, [mean for mean, _ in points], low, high)
