@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from gcnn.groups import Group
 from gcnn.layers.arrangement import Arrangement, Neighbours, TogetherOnGroup, neighbours_of
 from gcnn.layers.convolution import Convolution
 from gcnn.layers.expansion import (
@@ -95,13 +94,14 @@ class GroupConv(Convolution):
         return filters.flatten(2, 3).flatten(0, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        self._require_features(x, self.group)
+        self._require_features(x, self.group.order)
         return self._convolve(x)
 
-    def _require_features(self, x: Tensor, group: Group) -> None:
-        if x.ndim != group.dim + 3 or x.shape[1:3] != (self.in_channels, group.order):
+    def _require_features(self, x: Tensor, order: int) -> None:
+        dim = self.group.dim
+        if x.ndim != dim + 3 or x.shape[1:3] != (self.in_channels, order):
             raise ValueError(
                 f"{type(self).__name__} takes a feature map (batch, {self.in_channels}, "
-                f"{group.order}, *{group.dim} of space), got shape {tuple(x.shape)}; images are "
+                f"{order}, *{dim} of space), got shape {tuple(x.shape)}; images are "
                 "lifted first"
             )

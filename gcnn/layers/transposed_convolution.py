@@ -92,5 +92,5 @@ class GroupConvTranspose(GroupConv):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        self._require_features(x, self.group.target)
+        self._require_features(x, len(self.group.outputs))
         return self._convolve(x)

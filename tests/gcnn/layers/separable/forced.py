@@ -1,0 +1,46 @@
+"""Either way to evaluate a convolution, whatever it costs."""
+
+import math
+from contextlib import ExitStack, contextmanager
+from unittest import mock
+
+from gcnn.layers.convolution import Convolution
+from gcnn.layers.separable.cost import Problem
+from gcnn.layers.separable.evaluation import AxisByAxis
+
+
+def _refuse(*_):
+    raise AssertionError("a dense filter was built")
+
+
+@contextmanager
+def by_axes(expanded=None, thickness=None):
+    """Axis by axis; building a dense filter fails.
+
+    Args:
+        expanded: how many axes come before the mixing of channels, if not the cheapest number.
+        thickness: of slabs, if not the best.
+    """
+    with ExitStack() as stack:
+
+        def replace(owner, name, function):
+            stack.enter_context(mock.patch.object(owner, name, function))
+
+        replace(AxisByAxis, "plan", lambda axes, *given: axes._cheapest(*given))
+        replace(Problem, "dense", lambda *_: math.inf)
+        replace(Convolution, "filters", _refuse)
+        if expanded is not None:
+            replace(Problem, "by_axes", lambda _, before, *__: abs(len(before.axes) - expanded))
+        if thickness is not None:
+            replace(AxisByAxis, "_thickness", lambda *_: thickness)
+        yield
+
+
+@contextmanager
+def dense_filters():
+    """With dense filters."""
+    with mock.patch.object(AxisByAxis, "plan", return_value=None):
+        yield
+
+
+EITHER_WAY = {"by axes": by_axes, "dense": dense_filters}
