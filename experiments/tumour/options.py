@@ -68,8 +68,9 @@ class DataOptions(Options):
 class ArchitectureOptions(Options):
     """What the networks have in common."""
 
-    norm: Literal["instance", "batch"] = "instance"
-    """how features are normalised: by the statistics of the volume, or of the training"""
+    norm: Literal["instance", "batch"] = "batch"
+    """how features are normalised: by the statistics of the training, or of each volume, which
+    costs the scale networks most of their equivariance"""
     window: int = 7
     """edge of the filters of the scale-equivariant networks at the largest scale, odd"""
 

@@ -13,6 +13,7 @@ from gcnn.filters.separable import Factors, SeparableBasis
 
 _COMBINATIONS = ("total", "tensor")
 _SAME = 1e-9
+_EXACT = 1e-9
 
 
 @dataclass(frozen=True)
@@ -163,11 +164,23 @@ def _corrected(order: int, sigma: float, kernel_size: int) -> Tensor:
     """The 1D functions `(order + 1, kernel_size)`, with the moments of the integral."""
     x = (torch.arange(kernel_size, dtype=torch.float64) - (kernel_size - 1) / 2) / sigma
     # Without the smallest exponent common to all pixels, so that tiny σ do not underflow.
-    gaussian = torch.exp(-(x.square() - x.square().min()) / 2)
-    sampled = _hermite(order, x) * gaussian
+    root = torch.exp(-(x.square() - x.square().min()) / 4)
     powers = torch.stack([x**j for j in range(order + 1)])
-    correction: Tensor = torch.linalg.solve(powers @ sampled.T, _moments(order))
-    return correction.T @ sampled
+    moments = _moments(order)
+    # Polynomials that are orthogonal on these pixels span what the Hermite polynomials do, and
+    # stay independent where σ is small.
+    orthogonal, triangle = torch.linalg.qr((powers * root).T)
+    correction = torch.linalg.solve_triangular(triangle.T, moments, upper=False)
+    corrected: Tensor = correction.T @ (orthogonal.T * root)
+    error = (powers @ corrected.T - moments) / powers.abs().amax(dim=1, keepdim=True).clamp(min=1)
+    # Not "greater", so that what is not a number is refused too.
+    if not error.abs().max() < _EXACT:
+        raise ValueError(
+            f"σ of {sigma:.3g} pixels is too small for Hermite functions of order {order} on "
+            f"{kernel_size} pixels; use a larger kernel_size, a larger sigma, or scales that are "
+            "closer together"
+        )
+    return corrected
 
 
 def _moments(order: int) -> Tensor:

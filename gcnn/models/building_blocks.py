@@ -40,9 +40,9 @@ class BuildingBlocks:
     Args:
         group: what moves, or None for ordinary layers.
         dim: dimension of space.
-        kernel_size: of the convolutions that keep the size. Those that halve it have one more,
-            because at stride 2 an odd kernel shifts the grid of an even size; those that double
-            it, see `transposed`.
+        kernel_size: of the convolutions that keep the size. Those that halve or double it have
+            one more, because at stride 2 an odd kernel shifts the grid of an even size, and on a
+            group twice as much, see `strided` and `transposed`.
         norm: "batch", "instance" or "none".
         activation: makes a pointwise nonlinearity.
         anti_aliased: wrap the nonlinearity in `layers.AntiAliased`.
@@ -100,10 +100,14 @@ class BuildingBlocks:
         )
 
     def strided(self, in_channels: int, out_channels: int) -> nn.Module:
-        """A convolution that halves every axis of space, about the same centre."""
-        return self._convolution(
-            in_channels, out_channels, self.kernel_size + 1, 2, self.kernel_size // 2
-        )
+        """A convolution that halves every axis of space, about the same centre.
+
+        On a group it has twice `kernel_size`, like `transposed`: filters as narrow as the others
+        let frequencies pass that the coarse grid cannot carry, and those come back as others,
+        which neither turn nor scale with the image.
+        """
+        kernel_size = self.kernel_size + 1 if self.group is None else 2 * self.kernel_size
+        return self._convolution(in_channels, out_channels, kernel_size, 2, kernel_size // 2 - 1)
 
     def transposed(self, in_channels: int, out_channels: int) -> nn.Module:
         """A transposed convolution that doubles every axis of space, about the same centre.

@@ -45,12 +45,11 @@ def tumour_unet(
       searched;
     - `plain_width`: ordinary, with as many channels as they have fields × scales, 16-32-64-128.
 
-    Normalisation is by instance unless asked otherwise: with one or two volumes in a batch, the
-    statistics of the batch are those of a single patient, while the running ones that replace
-    them after training are an average over all. The price is that statistics over a volume
-    change with the share of it that is background, and so, a little, with scale; `norm="batch"`
-    has fixed ones in eval mode. A map of a single voxel has no such statistics, so the ordinary
-    networks need more than one multiple of `size_multiple` on some axis.
+    Normalisation is by batch unless asked otherwise. `norm="instance"` does without running
+    statistics, which one or two volumes in a batch make noisy; but its statistics change with the
+    share of a volume that is background, and so with scale, and that costs more equivariance than
+    everything else in the network. A map of a single voxel has no such statistics, so with it the
+    ordinary networks need more than one multiple of `size_multiple` on some axis.
 
     Args:
         name: one of `TUMOUR_UNETS`.
@@ -72,7 +71,7 @@ def tumour_unet(
             f"unknown network {name!r}; the tumour U-Nets are {', '.join(TUMOUR_UNETS)}"
         )
     fields = _CHANNELS if channels is None else tuple(channels)
-    settings = {"norm": "instance", **_CONVOLVING, **options}
+    settings = {"norm": "batch", **_CONVOLVING, **options}
 
     def plain(widths: Sequence[int]) -> UNet:
         window = {"kernel_size": _PLAIN_KERNEL_SIZE, **settings}

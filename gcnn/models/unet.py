@@ -37,8 +37,8 @@ class UNet(nn.Module):
         channels: fields at every level, from fine to coarse; on a group, a field has |H| channels.
         dim: dimension of space, 2 unless the group says otherwise.
         kernel_size: of the convolutions, odd. At stride 2 an odd kernel would shift the grid, so
-            those that halve the size have one more, and those that double it too, or twice as
-            much on a group, to be as wide on the grid from which they read.
+            those that halve or double the size have one more, or twice as much on a group, to be
+            as wide on the coarser grid as the others are on theirs.
         pool: over the group, before the head: "max" or "mean".
         norm: "batch", "instance" or "none".
         activation: makes a pointwise nonlinearity.

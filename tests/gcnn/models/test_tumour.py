@@ -74,7 +74,7 @@ def test_ordinary_networks_are_the_scale_networks_without_a_group():
         model.up[0][0], nn.ConvTranspose3d
     )
     assert model.encoder[0].body[0][0].kernel_size == (3, 3, 3)
-    assert isinstance(model.down[0][1], nn.InstanceNorm3d)
+    assert isinstance(model.down[0][1], nn.BatchNorm3d)
 
 
 def test_scale_networks_have_four_scales_and_project_over_them():
