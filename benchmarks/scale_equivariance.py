@@ -35,6 +35,22 @@ _FIELDS = 8
 
 
 @dataclass(frozen=True)
+class Uncorrected(filters.Basis):
+    """The 27 products of Hermite functions as they are, σ = 1 pixel at scale 1 in any window.
+
+    So they are usually sampled: a window of 5 pixels cuts them off at two standard deviations.
+    """
+
+    def move(self, matrices: Tensor, kernel_size: int) -> Tensor:
+        scales = torch.diagonal(matrices, dim1=1, dim2=2)[:, 0]
+        t = torch.arange(kernel_size, dtype=torch.float64) - (kernel_size - 1) / 2
+        t = t / scales[:, None]
+        gaussian = torch.exp(-t.square() / 2) / scales[:, None]
+        along = torch.stack([gaussian, t * gaussian, (t.square() - 1) * gaussian])
+        return torch.einsum("ahz,bhy,chx->abchzyx", along, along, along).flatten(0, 2)
+
+
+@dataclass(frozen=True)
 class Case:
     """A stack of layers.
 
@@ -49,7 +65,7 @@ class Case:
     dim: int
     scales: tuple[float, ...]
     kernel: int
-    basis: filters.HermiteGaussian = field(default_factory=filters.HermiteGaussian)
+    basis: filters.Basis = field(default_factory=filters.HermiteGaussian)
     depth: int = 3
     interaction: int = 1
     weights: str = "random"
@@ -57,6 +73,7 @@ class Case:
 
 _LONGER = tuple(0.9**i for i in range(6))
 CASES = (
+    *(Case(3, SPACE, kernel, Uncorrected(), depth) for kernel in (5, 7) for depth in (1, 3)),
     *(Case(3, SPACE, kernel, depth=depth) for kernel in (5, 7, 9) for depth in (1, 3)),
     *(Case(3, SPACE, 7, depth=d, weights=w) for w in ("unit", "level") for d in (1, 3)),
     Case(3, SPACE, 7, filters.HermiteGaussian(combine="tensor")),
@@ -129,7 +146,7 @@ def measure(case: Case, seeds: int) -> tables.Row:
         "layers": case.depth,
         "interaction": case.interaction,
         "weights": case.weights,
-        "half-width": case.basis.half_width,
+        "basis": str(case.basis),
         "nearest": median(near for near, _ in all_pairs),
         "farthest": median(far for _, far in all_pairs),
         "inside, nearest": median(inside),
