@@ -222,7 +222,7 @@ class Convolution(nn.Module):
         self._basis, self._relative = self._tables(self.weight)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Convolution:
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        super()._apply(lambda tensor: _without_format(fn, tensor), recurse)  # type: ignore[no-untyped-call]
         # From the float64 original, so that float32 and back loses nothing.
         self._place_tables()
         self._cache.clear()
@@ -261,6 +261,13 @@ def _pointwise(x: Tensor, filters: Tensor, blocks: int) -> Tensor:
     channels = torch.unflatten(x.flatten(2), 1, (blocks, -1))
     matrices = torch.unflatten(filters.flatten(1), 0, (blocks, -1))
     return torch.unflatten((matrices @ channels).flatten(1, 2), 2, x.shape[2:])
+
+
+def _without_format(fn: Callable[[Tensor], Tensor], tensor: Tensor) -> Tensor:
+    """`fn(tensor)`; what has four axes and is no image must not be given the format of one."""
+    if tensor.ndim != 4:
+        return fn(tensor)
+    return torch.unflatten(fn(tensor.flatten(2)), 2, tensor.shape[2:])
 
 
 def _table_dtype(weight: Tensor) -> torch.dtype:

@@ -2,7 +2,9 @@
 
 import pytest
 import torch
+from torch import nn
 
+from gcnn import groups, layers
 from gcnn.layers.memory_layout import in_layout_of, is_channels_last
 
 FORMATS = {2: torch.channels_last, 3: torch.channels_last_3d}
@@ -53,3 +55,15 @@ def test_a_result_takes_the_layout_of_the_input():
     x = features(2, 3, 8, 4, 4)
     assert is_channels_last(in_layout_of(x, torch.randn(2, 5, 8, 4, 4), 2), 2)
     assert is_channels_last(in_layout_of(x, torch.randn(2, 3, 4, 4), 2), 2)
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_a_network_can_be_put_in_channels_last_although_its_weights_are_no_images(dim):
+    group = groups.ScaleTranslation([1.0, 0.8], dim)
+    network = nn.Sequential(layers.LiftingConv(group, 2, 2, 3), layers.GroupConv(group, 2, 2, 3))
+    before = [weight.clone() for weight in network.parameters()]
+    network.to(memory_format=FORMATS[dim])
+    for weight, expected in zip(network.parameters(), before, strict=True):
+        torch.testing.assert_close(weight, expected)
+    x = torch.randn(1, 2, *(9,) * dim).contiguous(memory_format=FORMATS[dim])
+    assert is_channels_last(network(x), dim)
