@@ -134,7 +134,7 @@ class Group:
         Args:
             features: `(batch, channels, *space)` or `(batch, channels, |H|, *space)`.
             element: index of h in `matrices`.
-            interpolation: "nearest", "linear" or "cubic", for elements that do not map the grid
+            interpolation: "nearest", "linear", "cubic" or "quintic", for elements that do not map the grid
                 onto itself; those that do are exact.
 
         Returns:
