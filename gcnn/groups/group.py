@@ -134,8 +134,8 @@ class Group:
         Args:
             features: `(batch, channels, *space)` or `(batch, channels, |H|, *space)`.
             element: index of h in `matrices`.
-            interpolation: "nearest", "linear", "cubic" or "quintic", for elements that do not map the grid
-                onto itself; those that do are exact.
+            interpolation: "nearest", "linear", "cubic" or "quintic", for elements that do not map
+                the grid onto itself; those that do are exact.
 
         Returns:
             A tensor of the same kind; where h⁻¹h' is outside a window, zero.
