@@ -79,7 +79,11 @@ CASES = (
     Case(3, SPACE, 7, filters.HermiteGaussian(combine="tensor")),
     Case(3, _LONGER, 7),
     Case(3, _LONGER, 7, interaction=2),
-    *(Case(2, PLANE, 15, filters.HermiteGaussian(3), depth) for depth in (1, 3)),
+    *(
+        Case(2, PLANE, 15, filters.HermiteGaussian(3, half_width=half_width), depth)
+        for half_width in (3.0, 3.5)
+        for depth in (1, 3)
+    ),
     Case(2, PLANE, 15, filters.HermiteGaussian(3), weights="level"),
     *(Case(2, PLANE, 15, filters.HermiteGaussian(6, half_width=h)) for h in (3.0, 4.0)),
 )
