@@ -168,10 +168,12 @@ def _corrected(order: int, sigma: float, kernel_size: int) -> Tensor:
     powers = torch.stack([x**j for j in range(order + 1)])
     moments = _moments(order)
     # Polynomials that are orthogonal on these pixels span what the Hermite polynomials do, and
-    # stay independent where σ is small.
-    orthogonal, triangle = torch.linalg.qr((powers * root).T)
+    # stay independent where σ is small; from the largest values to the smallest, so that those
+    # are not lost.
+    from_centre = x.abs().argsort(stable=True)
+    orthogonal, triangle = torch.linalg.qr((powers * root).T[from_centre])
     correction = torch.linalg.solve_triangular(triangle.T, moments, upper=False)
-    corrected: Tensor = correction.T @ (orthogonal.T * root)
+    corrected: Tensor = correction.T @ (orthogonal[from_centre.argsort()].T * root)
     error = (powers @ corrected.T - moments) / powers.abs().amax(dim=1, keepdim=True).clamp(min=1)
     # Not "greater", so that what is not a number is refused too.
     if not error.abs().max() < _EXACT:

@@ -17,7 +17,7 @@ POLYNOMIALS = (
     lambda x: (x**2 - 1) / math.sqrt(2),
     lambda x: (x**3 - 3 * x) / math.sqrt(6),
 )
-SCALES = (1.0, 0.8, 0.5)
+SCALES = (1.0, 0.8, 0.25)
 over_dims = pytest.mark.parametrize("dim", [1, 2, 3])
 over_combinations = pytest.mark.parametrize("combine", ["total", "tensor"])
 
@@ -86,7 +86,7 @@ def test_wide_windows_hold_the_closed_form_with_one_factor_for_all(dim, combine)
 
 @over_combinations
 @over_dims
-@pytest.mark.parametrize(("order", "kernel_size"), [(1, 3), (2, 3), (2, 6), (2, 7), (3, 5)])
+@pytest.mark.parametrize(("order", "kernel_size"), [(1, 3), (2, 3), (2, 4), (2, 7), (3, 5)])
 def test_moments_of_the_samples_are_those_of_the_integral_at_every_scale(
     order, kernel_size, dim, combine
 ):
@@ -216,7 +216,7 @@ def test_a_small_sigma_leaves_the_central_differences():
     torch.testing.assert_close(curvature, expected)
 
 
-@pytest.mark.parametrize(("sigma", "kernel_size"), [(0.01, 5), (0.01, 6), (0.05, 6), (0.1, 6)])
+@pytest.mark.parametrize(("sigma", "kernel_size"), [(0.01, 5), (0.01, 6)])
 def test_a_sigma_too_small_for_the_pixels_is_refused(sigma, kernel_size):
     message = rf"σ of {0.9 * sigma:.3g} pixels is too small .* on {kernel_size} pixels"
     with pytest.raises(ValueError, match=message):
