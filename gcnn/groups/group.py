@@ -54,7 +54,7 @@ class Group:
 
     Raises:
         ValueError: matrices that are not square, not invertible, or not distinct; an unknown
-            `outside`, or a window too small for it.
+            `outside`, one without `interacting`, or a window too small for it.
     """
 
     @ordinary_tensors()
@@ -76,6 +76,11 @@ class Group:
         self.product = find(products.flatten(0, 1), self.matrices).unflatten(0, (self.order, -1))
         self.interacting, self.outside = interacting, outside
         if interacting is None:
+            if outside != "zero":
+                raise ValueError(
+                    f"outside={outside!r} needs interacting: without, every element sees all that "
+                    "are in the window"
+                )
             self.relative, self.relative_matrices = pairwise_relative(self.matrices)
         else:
             self.relative_matrices = _checked(interacting)

@@ -180,6 +180,12 @@ def test_a_window_too_small_for_its_neighbours_is_refused():
         Group(dilations[:1], interacting=dilations, outside="valid")
 
 
+@pytest.mark.parametrize("outside", ["replicate", "valid"])
+def test_ends_are_only_treated_where_neighbours_are_named(outside):
+    with pytest.raises(ValueError, match=f"outside='{outside}' needs interacting"):
+        Group(P4().matrices, outside=outside)
+
+
 def test_a_generic_window_is_restricted_too():
     dilations = torch.tensor([1.0, 2.0, 4.0]).double()[:, None, None] * torch.eye(2).double()
     group = Group(dilations, interacting=dilations[:2], outside="valid", name="Window")

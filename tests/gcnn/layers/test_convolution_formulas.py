@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from gcnn import filters, groups
 from gcnn.layers import GroupConv, LiftingConv
-from tests.gcnn.cases import CLOSED, OTHER_BASES, SCALED, WITHOUT_PRODUCTS, cube, label
+from tests.gcnn.cases import CLOSED, OTHER_BASES, SCALED, SCALES, WITHOUT_PRODUCTS, cube, label
 
 EVERY = (*CLOSED, *OTHER_BASES, SCALED, WITHOUT_PRODUCTS)
 
@@ -107,7 +107,7 @@ def test_group_convolution_sums_over_every_pair_of_elements(group):
         torch.testing.assert_close(output[:, :, h], expected)
 
 
-@pytest.mark.parametrize("group", EVERY, ids=label)
+@pytest.mark.parametrize("group", [*EVERY, *SCALES], ids=label)
 def test_lifting_correlates_with_every_moved_filter(group):
     torch.manual_seed(0)
     layer = with_random_bias(LiftingConv(group, 2, 2, 3))
