@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from experiments.common.errors import UserError
 from experiments.common.files import read_json
-from experiments.common.metrics import Summary, summarise
+from experiments.common.metrics import Summary, bad_values, summarise
 from experiments.common.train import FREE
 
 __all__ = [
@@ -64,7 +64,7 @@ class Comparand:
 
     def summary(self, metric: str) -> Summary:
         """Summary of `cases`."""
-        return summarise(self.cases(metric))
+        return summarise(self.cases(metric), bad_values(metric))
 
     def score(self, metric: str) -> tuple[float, float | None]:
         """Mean over runs of the mean over samples, and the standard deviation over several runs."""

@@ -126,6 +126,10 @@ class StudyData(pl.LightningDataModule, ABC):
     def read(self, names: Sequence[str], part: Part) -> Samples:
         """The samples of these names, which are those of `part`."""
 
+    def settled(self) -> dict[str, Any]:
+        """Options that were left open, as the data decided them; checkpoints say so."""
+        return {}
+
     @property
     def title(self) -> str:
         """The data in a word or two, for the terminal."""

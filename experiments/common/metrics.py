@@ -39,6 +39,7 @@ from torch import Tensor, nn
 
 __all__ = [
     "Summary",
+    "bad_values",
     "dice",
     "dice_by_region",
     "hausdorff_95",
@@ -240,6 +241,11 @@ class Summary:
     def to_dict(self) -> dict[str, Any]:
         """The same as plain data, for JSON."""
         return asdict(self)
+
+
+def bad_values(metric: str) -> Literal["low", "high"]:
+    """Which values of a metric are the bad ones: of a distance the high ones, else the low ones."""
+    return "high" if metric == "hausdorff_95" else "low"
 
 
 def summarise(values: Mapping[str, float], bad: Literal["low", "high"] = "low") -> Summary:

@@ -109,7 +109,7 @@ def train_run(study: Study, options: TrainOptions) -> dict[str, Any]:
     task = SegmentationTask(
         network, options.learning_rate, options.weight_decay, epochs, data.window
     )
-    record = make_record(study.name, arguments, config)
+    record = make_record(study.name, arguments, config | data.settled())
     result = fit(task, data, folder, record, options.seed, training, options, interval)
     announce(
         f"{folder.path}: validation Dice {result['best_dice']:.3f} in epoch "

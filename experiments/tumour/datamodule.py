@@ -164,6 +164,10 @@ class TumourData(StudyData):
         """What is too large to be trained on as a whole is so in validation too."""
         return self.patch
 
+    def settled(self) -> dict[str, Any]:
+        """The modalities by name, in the order of the channels."""
+        return {"modalities": list(self.modalities)}
+
     def describe(self) -> dict[str, Any]:
         """What the record of a run says about its data."""
         generated = {"size": self.size} if self.dataset == "generated" else {}

@@ -33,10 +33,10 @@ from experiments.common.evaluation import (
     table_of,
     write_evaluation,
 )
-from experiments.common.metrics import summarise
+from experiments.common.metrics import bad_values, summarise
 from experiments.common.options import Options
 from experiments.tumour.datamodule import MULTIPLE, TumourData
-from experiments.tumour.inference import LARGEST, segment
+from experiments.tumour.inference import choose_tile, segment
 from experiments.tumour.layers import layer_tables
 from experiments.tumour.overlays import overlay
 from experiments.tumour.scaling import MEAN, METRICS, SCALES, Metric, ScaleStudy, scale_study
@@ -88,7 +88,7 @@ def evaluate_run(
     data = trained.data
     if not isinstance(data, TumourData):
         raise TypeError(f"{data} is no data of this study")
-    tile = options.tile or data.window or LARGEST
+    tile = choose_tile(options.tile, data.window)
     study = _scale_all(trained, data, options.scales, tile)
     scores = _scores(study)
     means = {metric: scores[metric][MEAN] for metric in METRICS}
@@ -159,7 +159,7 @@ def _scores(study: ScaleStudy) -> dict[Metric, dict[str, dict[str, float]]]:
 
 
 def _summary(metric: Metric, values: dict[str, float]) -> dict[str, Any]:
-    return summarise(values, "high" if metric == "hausdorff_95" else "low").to_dict()
+    return summarise(values, bad_values(metric)).to_dict()
 
 
 def _picture(

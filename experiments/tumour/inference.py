@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import EllipsisType
 from typing import TypeAlias
 
@@ -11,12 +12,35 @@ from torch.nn import functional
 from experiments.common.metrics import probabilities
 from experiments.tumour.datamodule import MULTIPLE
 
-__all__ = ["LARGEST", "pad_to_multiple", "segment"]
+__all__ = ["LARGEST", "choose_tile", "pad_to_multiple", "segment"]
 
 Index: TypeAlias = tuple[EllipsisType, slice, slice, slice]
 
 LARGEST = 160
 """Edge in voxels of what goes through a network at once, unless it was trained on less."""
+
+
+def choose_tile(asked: int | None, patch: int | None) -> int:
+    """The edge of the cubes through which a volume is seen: those of the training unless asked.
+
+    Says so on stderr when other cubes are asked for than a network was trained on: what lies beyond
+    a cube is zeros to the network, and it has learnt how far away they are.
+
+    Args:
+        asked: for; None for nothing.
+        patch: edge of the cubes trained on; None if on whole volumes.
+    """
+    usual = patch or LARGEST
+    if asked is None or asked == usual:
+        return usual
+    trained = "whole volumes" if patch is None else f"cubes of {patch} voxels"
+    if patch is not None or asked < usual:
+        print(
+            f"note: the network was trained on {trained}; through cubes of {asked} it may find "
+            "less, or nothing",
+            file=sys.stderr,
+        )
+    return asked
 
 
 def pad_to_multiple(volume: Tensor, multiple: int) -> tuple[Tensor, Index]:

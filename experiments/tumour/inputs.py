@@ -12,7 +12,6 @@ import nibabel as nib
 from experiments.common.errors import UserError
 from experiments.common.names import natural_key
 from experiments.tumour.sources import (
-    MSD_MODALITIES,
     SEGMENTATION,
     SUFFIXES,
     Case,
@@ -23,7 +22,7 @@ from experiments.tumour.sources import (
 __all__ = ["find_inputs", "stem"]
 
 
-def find_inputs(inputs: Sequence[Path], modalities: Sequence[str] | None, count: int) -> list[Case]:
+def find_inputs(inputs: Sequence[Path], modalities: Sequence[str]) -> list[Case]:
     """The cases in some folders or files.
 
     A folder is a case when its files are named after modalities, `<anything>_<modality>.nii.gz`;
@@ -32,13 +31,10 @@ def find_inputs(inputs: Sequence[Path], modalities: Sequence[str] | None, count:
 
     Args:
         inputs: one or more folders, or one or more files.
-        modalities: those of the network, in the order of its channels; when None, all that a case
-            has, in alphabetical order, or the order in its file.
-        count: how many modalities the network takes.
+        modalities: those of the network, in the order of its channels.
 
     Raises:
-        UserError: something is missing, a case lacks a modality or has another number of them, or
-            two cases have the same name.
+        UserError: something is missing, a case lacks a modality, or two cases have the same name.
     """
     for path in inputs:
         if not path.exists():
@@ -46,11 +42,11 @@ def find_inputs(inputs: Sequence[Path], modalities: Sequence[str] | None, count:
     folders = [path for path in inputs if path.is_dir()]
     if not inputs or 0 < len(folders) < len(inputs):
         raise UserError("name one or more folders, or one or more NIfTI files of one case")
-    names = None if modalities is None else tuple(modality_name(name) for name in modalities)
+    names = tuple(modality_name(name) for name in modalities)
     if folders:
-        cases = [case for folder in folders for case in _in_folder(folder, names, count)]
+        cases = [case for folder in folders for case in _in_folder(folder, names)]
     else:
-        cases = _of_files(inputs, names, count)
+        cases = _of_files(inputs, names)
     seen: dict[str, Case] = {}
     for case in cases:
         if case.name in seen:
@@ -67,19 +63,19 @@ def stem(path: Path) -> str | None:
     return None if suffix is None or path.name.startswith(".") else path.name[: -len(suffix)]
 
 
-def _in_folder(folder: Path, names: tuple[str, ...] | None, count: int) -> list[Case]:
+def _in_folder(folder: Path, names: tuple[str, ...]) -> list[Case]:
     if (folder / "imagesTr").is_dir():
         raise UserError(f"{folder}: name {folder / 'imagesTr'} or the folder of other images in it")
     files = _files(folder)
     if files:
-        return _of_files(files, names, count, folder.name)
+        return _of_files(files, names, folder.name)
     inner = sorted(
         (path for path in folder.iterdir() if path.is_dir() and _files(path)),
         key=lambda path: natural_key(path.name),
     )
     if not inner:
         raise UserError(f"{folder}: no NIfTI files ({', '.join(SUFFIXES)}), nor in folders in it")
-    return [case for path in inner for case in _of_files(_files(path), names, count, path.name)]
+    return [case for path in inner for case in _of_files(_files(path), names, path.name)]
 
 
 def _files(folder: Path) -> list[Path]:
@@ -88,17 +84,15 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _of_files(
-    files: Sequence[Path], names: tuple[str, ...] | None, count: int, folder: str | None = None
+    files: Sequence[Path], names: tuple[str, ...], folder: str | None = None
 ) -> list[Case]:
     """One case of files named after modalities, or a case of every file."""
     for file in files:
         if stem(file) is None:
             raise UserError(f"{file} is not a NIfTI file: its name should end in .nii.gz or .nii")
-    known = set(MSD_MODALITIES if names is None else names)
-    if any(_modality(file) in known for file in files):
-        name = folder or _common_name(files[0])
-        return [_named_case(name, files, names, count)]
-    return [_single_file(file, names, count) for file in files]
+    if any(_modality(file) in names for file in files):
+        return [_named_case(folder or _common_name(files[0]), files, names)]
+    return [_single_file(file, names) for file in files]
 
 
 def _modality(file: Path) -> str:
@@ -111,9 +105,7 @@ def _common_name(file: Path) -> str:
     return re.sub("[_-][^_-]*$", "", found) or found
 
 
-def _named_case(
-    name: str, files: Iterable[Path], names: tuple[str, ...] | None, count: int
-) -> Case:
+def _named_case(name: str, files: Iterable[Path], names: tuple[str, ...]) -> Case:
     images: dict[str, Path] = {}
     for file in files:
         modality = _modality(file)
@@ -121,13 +113,6 @@ def _named_case(
             raise UserError(f"{file} and {images[modality].name} are both the {modality} of {name}")
         images[modality] = file
     found = sorted(images.keys() - {SEGMENTATION})
-    if names is None:
-        if len(found) != count:
-            raise UserError(
-                f"{name} has {len(found)} modalities ({', '.join(found)}), but the network was "
-                f"trained on {count}"
-            )
-        names = tuple(found)
     for modality in names:
         if modality not in images:
             raise UserError(
@@ -138,20 +123,16 @@ def _named_case(
     return Case(name, {modality: images[modality] for modality in names}, None)
 
 
-def _single_file(file: Path, names: tuple[str, ...] | None, count: int) -> Case:
+def _single_file(file: Path, names: tuple[str, ...]) -> Case:
     name = stem(file) or file.name
-    stored = _volumes_in(file, count)
-    if stored == 1:
-        if count > 1:
+    if _volumes_in(file, len(names)) == 1:
+        if len(names) > 1:
             raise UserError(
-                f"{file} is a single volume, but the network was trained on {count} modalities: "
+                f"{file} is a single volume, but the network was trained on {', '.join(names)}: "
                 f"name all files of the case, called <case>_<modality>.nii.gz"
             )
-        return Case(name, {names[0] if names else "image": file}, None)
-    if names is None and stored != count:
-        raise UserError(f"{file} holds {stored} volumes, but the network was trained on {count}")
-    order = msd_modalities(file.parent.parent) if names else tuple(map(str, range(count)))
-    names = names or order
+        return Case(name, {names[0]: file}, None)
+    order = msd_modalities(file.parent.parent)
     missing = [modality for modality in names if modality not in order]
     if missing:
         raise UserError(f"{file} has no {missing[0]}: it is taken to hold {', '.join(order)}")

@@ -19,9 +19,8 @@ from experiments.common.device import choose_device
 from experiments.common.errors import UserError
 from experiments.common.files import write_atomically
 from experiments.common.runs import load_network
-from experiments.tumour.generated import MODALITIES
 from experiments.tumour.grids import as_in_file, resample
-from experiments.tumour.inference import LARGEST, segment
+from experiments.tumour.inference import LARGEST, choose_tile, segment
 from experiments.tumour.inputs import find_inputs
 from experiments.tumour.labels import REGIONS, ConventionName, labels_of
 from experiments.tumour.overlays import overlay
@@ -67,8 +66,9 @@ def predict_cases(
     network, options = load_network(checkpoint)
     if "modalities" not in options:
         raise UserError(f"{checkpoint}: holds no network of the tumour study")
-    cases = find_inputs([Path(path) for path in inputs], _modalities(options), _channels(network))
+    cases = find_inputs([Path(path) for path in inputs], options["modalities"])
     _check_targets(cases, out, overwrite)
+    edge = choose_tile(tile, options["patch"])
     network.to(where)
     written: list[Path] = []
     failed: list[str] = []
@@ -76,9 +76,7 @@ def predict_cases(
         mask_file, overlay_file = _targets(case, out)
         try:
             volume = read_case(case, REGIONS[options["regions"]])
-            masks = predict_masks(
-                network, volume, options["spacing"], tile or options["patch"] or LARGEST
-            )
+            masks = predict_masks(network, volume, options["spacing"], edge)
             convention = _convention(options["dataset"], case.name)
             content = _nifti(labels_of(masks, convention), volume, next(iter(case.images.values())))
         except UserError as error:
@@ -116,17 +114,6 @@ def predict_masks(
     prepared = preprocess(volume, spacing)
     found = segment(network, torch.from_numpy(prepared.image), tile).numpy()
     return (resample(found, prepared.grid, volume.grid) > 0.5).astype(np.uint8)
-
-
-def _modalities(options: dict[str, Any]) -> Sequence[str] | None:
-    named: list[str] | None = options["modalities"]
-    return MODALITIES if named is None and options["dataset"] == "generated" else named
-
-
-def _channels(network: nn.Module) -> int:
-    """The modalities that a network takes."""
-    channels = (getattr(module, "in_channels", None) for module in network.modules())
-    return next(number for number in channels if isinstance(number, int))
 
 
 def _convention(dataset: str, name: str) -> ConventionName:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from experiments.tumour.inference import pad_to_multiple, segment
+from experiments.tumour.inference import LARGEST, choose_tile, pad_to_multiple, segment
 
 
 class Strict(nn.Module):
@@ -36,6 +36,28 @@ def test_large_volumes_are_seen_through_tiles() -> None:
     network, image = Strict(), torch.randn(1, 50, 12, 17)
     torch.testing.assert_close(segment(network, image, tile=32)[0], image[0].sigmoid())
     assert set(network.seen) == {(32, 16, 32)}
+
+
+@pytest.mark.parametrize(
+    ("asked", "patch", "edge", "noted"),
+    [
+        (None, None, LARGEST, False),
+        (None, 32, 32, False),
+        (32, 32, 32, False),
+        (2 * LARGEST, None, 2 * LARGEST, False),
+        (64, 32, 64, True),
+        (64, None, 64, True),
+    ],
+)
+def test_other_tiles_than_those_of_the_training_are_possible_and_noted(
+    asked: int | None, patch: int | None, edge: int, noted: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert choose_tile(asked, patch) == edge
+    note = capsys.readouterr().err
+    assert bool(note) == noted
+    if noted:
+        trained = "whole volumes" if patch is None else f"cubes of {patch} voxels"
+        assert f"trained on {trained}; through cubes of {asked} " in note
 
 
 def test_padding_is_even_and_with_zeros() -> None:

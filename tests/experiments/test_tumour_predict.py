@@ -1,6 +1,7 @@
 """Segmentations on the grids of the volumes in any orientation; nothing lost when one fails."""
 
 import gzip
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from experiments.tumour import predict
 from experiments.tumour.generated import write_generated
 from experiments.tumour.predict import predict_cases
 from tests.experiments.polyp_runs import finished_run as finished_polyp_run
+from tests.experiments.tumour_cases import save_brats
 from tests.experiments.tumour_runs import finished_run
 
 # nibabel tells few types.
@@ -31,8 +33,6 @@ NAMED = ("flair", "t1", "t1ce", "t2")
 class Brightest(nn.Module):
     """Marks what stands out in the mean of the modalities, as region after region of less reach."""
 
-    in_channels = 4
-
     def __init__(self, regions: int = 1) -> None:
         super().__init__()
         self.levels = [1.5, 3.0, 4.5][:regions]
@@ -43,7 +43,7 @@ class Brightest(nn.Module):
 
 def options(**others: Any) -> dict[str, Any]:
     return {
-        "modalities": None,
+        "modalities": list(NAMED),
         "dataset": "generated",
         "regions": "whole",
         "spacing": 1.5,
@@ -298,7 +298,7 @@ def test_inputs_that_make_no_sense_are_refused_before_anything_is_written(tmp_pa
     (tmp_path / "task" / "imagesTr").mkdir(parents=True)
     for inputs, message in (
         ([bare], "bare has no t1ce, which the network was trained on: found flair, t1, t2"),
-        ([single], "one.nii.gz is a single volume, but the network was trained on 4 modalities"),
+        ([single], "one.nii.gz is a single volume, but the network was trained on flair, t1, "),
         ([tmp_path / "missing"], "missing does not exist"),
         ([tmp_path / "empty"], "empty: no NIfTI files"),
         ([tmp_path / "notes.txt"], "notes.txt is not a NIfTI file"),
@@ -315,18 +315,26 @@ def test_inputs_that_make_no_sense_are_refused_before_anything_is_written(tmp_pa
     assert not out.exists()
 
 
-def test_modalities_that_were_not_named_in_training_are_counted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.usefixtures("brightest")
+def test_a_4d_file_with_too_few_volumes_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    record = options(dataset="brats")
-    monkeypatch.setattr(predict, "load_network", lambda _: (Brightest().eval(), record))
-    three = save_case(tmp_path / "p1", modalities=("flair", "t1", "t2"))
-    with pytest.raises(UserError, match=r"p1 has 3 modalities \(flair, t1, t2\).* trained on 4"):
-        predict_cases("any.ckpt", [three], tmp_path / "out")
     values = np.ones((8, 8, 8, 3), np.float32)
     single = save(tmp_path / "case.nii.gz", values, np.eye(4))
-    with pytest.raises(UserError, match=r"case\.nii\.gz holds 3 volumes, .* trained on 4"):
+    with pytest.raises(UserError, match="1 of 1 cases could not be segmented"):
         predict_cases("any.ckpt", [single], tmp_path / "out")
+    assert re.search(r"case\.nii\.gz .* 8x8x8x3: .* at least 4 volumes", capsys.readouterr().err)
+
+
+def test_modalities_not_named_in_training_are_found_by_the_names_that_training_found(
+    tmp_path: Path,
+) -> None:
+    for number in range(4):
+        save_brats(tmp_path / "data", f"p{number}", ("adc", "dwi", "seg"), seed=number)
+    run = finished_run(tmp_path / "run", dataset="brats", root=tmp_path / "data", test_cases=1)
+    swapped = save_brats(tmp_path / "new", "p9", ("adc", "zeta"))
+    with pytest.raises(UserError, match="p9 has no dwi, which the network was trained on"):
+        predict_cases(run, [swapped], tmp_path / "out")
 
 
 def test_a_run_folder_and_its_checkpoint_give_the_same_masks(tmp_path: Path) -> None:

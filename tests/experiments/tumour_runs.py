@@ -35,7 +35,7 @@ def finished_run(path: Path, network: str = "plain_width", seed: int = 0, **opti
     weights = build_network(**arguments).state_dict()
     folder.best.parent.mkdir()
     checkpoint = {
-        "gcnn": make_record("tumour", arguments, config),
+        "gcnn": make_record("tumour", arguments, config | data.settled()),
         "state_dict": {f"network.{name}": value for name, value in weights.items()},
     }
     torch.save(checkpoint, folder.best)
