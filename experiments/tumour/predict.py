@@ -64,8 +64,8 @@ def predict_cases(
     out = Path(out)
     where = choose_device(device)
     network, options = load_network(checkpoint)
-    if "modalities" not in options:
-        raise UserError(f"{checkpoint}: holds no network of the tumour study")
+    if not options.get("modalities"):
+        raise UserError(f"{checkpoint}: holds no network of the tumour study that names modalities")
     cases = find_inputs([Path(path) for path in inputs], options["modalities"])
     _check_targets(cases, out, overwrite)
     edge = choose_tile(tile, options["patch"])
