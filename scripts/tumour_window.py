@@ -1,14 +1,20 @@
 """Tell apart what the scales of a trained scale network see of tumours of other sizes.
 
-    python -m scripts.tumour_window runs/lgg/scale_mean-25cases-none-seed?
+    python -m scripts.tumour_window runs/lgg/scale_mean-25cases-none-seed0
 
-Its projection, the mean or maximum over the scales, is replaced by each of the two and by single
-scales, without any training. Printed in Markdown: Dice of the resampled test volumes against their
-scale, the mean over cases and runs.
+Printed in Markdown, means over the test cases and runs, which were trained on whole volumes:
+
+- Dice of the resampled volumes against their scale when the projection of the network, the mean or
+  maximum over the scales, is replaced by each of the two and by single scales, not trained for it;
+- the same with its own projection, by thirds of the cases, the smallest tumours first;
+- how far the features are from scaling with the volume, for the scalings of the window: before the
+  projection, those at corresponding scales, and behind it.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
 
@@ -18,8 +24,8 @@ from torch import Tensor, nn
 
 from experiments.common.errors import UserError
 from experiments.common.evaluation import TrainedRun
-from experiments.tumour.datamodule import TumourData
-from experiments.tumour.inference import choose_tile, segment
+from experiments.tumour.datamodule import MULTIPLE, TumourData
+from experiments.tumour.inference import pad_to_multiple, segment
 from experiments.tumour.resampling import zoom, zoom_mask
 from experiments.tumour.scaling import SCALES, score
 from experiments.tumour.train import TUMOUR
@@ -46,36 +52,119 @@ def projections(group: ScaleTranslation) -> dict[str, nn.Module]:
     return {"mean": GroupPool(group, "mean"), "max": GroupPool(group, "max"), **single}
 
 
-def measure(run: Path) -> dict[str, list[list[float]]]:
-    """Dice of every test case, by projection and [scale]."""
-    trained = TrainedRun.open(TUMOUR, run, "auto")
+@dataclass(frozen=True)
+class Findings:
+    """What one run shows.
+
+    Attributes:
+        dice: of every test case, by projection and [scale].
+        sizes: voxels of the tumours as trained on, by case.
+        own: the projection that the network was trained with.
+        features, projected: errors of every case, by scaling.
+    """
+
+    dice: dict[str, list[list[float]]]
+    sizes: list[int]
+    own: str
+    features: dict[float, list[float]]
+    projected: dict[float, list[float]]
+
+
+@torch.no_grad()
+def measure(run: Path) -> Findings:
+    """All findings on one run."""
+    trained = TrainedRun.open(TUMOUR, run, "cpu")
     network, data = trained.network, trained.data
     group = getattr(network, "group", None)
-    if not isinstance(group, ScaleTranslation) or not isinstance(data, TumourData):
+    own = getattr(network, "project", None)
+    if not isinstance(group, ScaleTranslation) or not isinstance(own, GroupPool):
         raise UserError(f"{run}: {trained.config['network']} has no scales to tell apart")
+    if not isinstance(data, TumourData) or data.window is not None:
+        raise UserError(f"{run}: trained on patches, should be on whole volumes")
     ways = projections(group)
-    tile = choose_tile(None, data.window)
-    found: dict[str, list[list[float]]] = {way: [[] for _ in SCALES] for way in ways}
+    found = Findings({way: [[] for _ in SCALES] for way in ways}, [], own.mode, {}, {})
     for name in track(data.split.test, run.name, transient=True):
         volume = preprocess(data.volume(name), data.voxel)
         image, mask = torch.from_numpy(volume.image), torch.from_numpy(volume.mask)
+        found.sizes.append(int(mask[0].sum()))
         for index, scale in enumerate(SCALES):
             scaled, truth = zoom(image, scale), zoom_mask(mask, scale)
             for way, projection in ways.items():
                 network.project = projection
-                result = score(segment(network, scaled, tile), truth, volume.spacing)
-                found[way][index].append(result.mean("dice"))
+                result = score(segment(network, scaled), truth, volume.spacing)
+                found.dice[way][index].append(result.mean("dice"))
+        still = features(network, image)
+        for step, scale in enumerate(group.scales[1:], start=1):
+            moved = features(network, zoom(image, scale))
+            pairs = zip(moved.unbind(1)[step:], still.unbind(1), strict=False)
+            errors = [error(there, zoom(here, scale)) for there, here in pairs]
+            found.features.setdefault(scale, []).append(fmean(errors))
+            whole = error(own(moved[None])[0], zoom(own(still[None])[0], scale))
+            found.projected.setdefault(scale, []).append(whole)
     return found
 
 
-def table(runs: Sequence[dict[str, list[list[float]]]]) -> str:
-    """The mean over cases and runs."""
-    lines = ["| projection | " + " | ".join(f"{scale:g}" for scale in SCALES) + " |"]
-    lines.append("|---" + "|---:" * len(SCALES) + "|")
-    for way in runs[0]:
-        means = [fmean(fmean(run[way][index]) for run in runs) for index in range(len(SCALES))]
-        lines.append(f"| {way} | " + " | ".join(f"{mean:.3f}"[1:] for mean in means) + " |")
-    return "\n".join(lines)
+def features(network: nn.Module, image: Tensor) -> Tensor:
+    """What goes into the projection, (channels, scales, D, H, W), for an image (M, D, H, W)."""
+    padded, place = pad_to_multiple(image, MULTIPLE)
+    network.project = nn.Identity()
+    head, network.head = network.head, nn.Identity()
+    try:
+        found: Tensor = network(padded[None])[0][place]
+    finally:
+        network.head = head
+    return found
+
+
+def error(observed: Tensor, expected: Tensor) -> float:
+    """Their distance, relative to the mean of their norms."""
+    return float(2 * (observed - expected).norm() / (observed.norm() + expected.norm()))
+
+
+def row(name: str, values: Iterable[float]) -> str:
+    """A line of a table."""
+    return " | ".join([f"| {name}", *(f"{value:.3f}".removeprefix("0") for value in values)]) + " |"
+
+
+def table(title: str, columns: Sequence[float], rows: dict[str, list[float]]) -> str:
+    """A table in Markdown."""
+    header = " | ".join([f"| {title}", *(f"{column:.3g}" for column in columns)]) + " |"
+    lines = [row(name, values) for name, values in rows.items()]
+    return "\n".join([header, "|---" + "|---:" * len(columns) + "|", *lines, ""])
+
+
+def by_size(run: Findings) -> list[list[float]]:
+    """Dice with the network's own projection, by third of the cases and scale."""
+    order = sorted(range(len(run.sizes)), key=run.sizes.__getitem__)
+    cuts = [len(order) * third // 3 for third in range(4)]
+    thirds = [order[low:high] for low, high in pairwise(cuts)]
+    rows = run.dice[run.own]
+    return [[fmean(values[case] for case in third) for values in rows] for third in thirds]
+
+
+def over_runs(tables: Sequence[list[list[float]]]) -> list[list[float]]:
+    """The mean of several tables, cell by cell."""
+    return [[fmean(cell) for cell in zip(*rows, strict=True)] for rows in zip(*tables, strict=True)]
+
+
+def report(runs: Sequence[Findings]) -> str:
+    """All tables."""
+    ways = list(runs[0].dice)
+    dice = over_runs([[[fmean(v) for v in run.dice[way]] for way in ways] for run in runs])
+    thirds = over_runs([by_size(run) for run in runs])
+    scalings = list(runs[0].features)
+    errors = over_runs(
+        [[[fmean(e[s]) for s in scalings] for e in (r.features, r.projected)] for r in runs]
+    )
+    named = ("smallest third", "middle third", "largest third")
+    parts = ("before the projection", "behind it")
+    return "\n".join(
+        [
+            table("projection", SCALES, dict(zip(ways, dice, strict=True))),
+            table("tumours", SCALES, dict(zip(named, thirds, strict=True))),
+            table("error of the features", scalings, dict(zip(parts, errors, strict=True))),
+        ]
+    )
 
 
 def main() -> None:
@@ -83,7 +172,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", nargs="+", type=Path, help="trained runs of one scale network")
     options = parser.parse_args()
-    print(table([measure(run) for run in options.runs]))
+    print(report([measure(run) for run in options.runs]))
 
 
 if __name__ == "__main__":
