@@ -64,7 +64,7 @@ def steps(case: Case) -> tuple[Callable[[], object], Callable[[], object]]:
     x = torch.randn(shape, requires_grad=True)
     gradient = torch.randn(shape)
     dense_filters = layer.filters().detach().requires_grad_()
-    channels = layer.arrangement.enter(x).detach().requires_grad_()
+    channels = layer.kernel.arrangement.enter(x).detach().requires_grad_()
 
     def by_axes() -> None:
         torch.autograd.grad(layer(x), [x, layer.weight], gradient)

@@ -10,9 +10,8 @@ from torch import nn
 
 from gcnn.equivariance.blobs import Blobs
 from gcnn.equivariance.error import equivariance_error
-from gcnn.geometry import as_grid_symmetry, transform
+from gcnn.geometry import as_grid_symmetry, find, transform
 from gcnn.groups import Group
-from gcnn.groups.tables import find
 from gcnn.layers import GroupConv, GroupPool, LiftingConv
 
 _EXACT = 1e-10

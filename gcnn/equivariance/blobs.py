@@ -136,7 +136,7 @@ def blobs_for(module: torch.nn.Module, group: Group, size: int | None = None) ->
         size = {1: 129, 2: 65}.get(group.dim, 33)
         multiple = getattr(module, "size_multiple", 1)
         size = math.ceil(size / multiple) * multiple if multiple > 1 else size
-    takes_features = isinstance(first, GroupConv)
+    takes_features = isinstance(first, (GroupConv, GroupConvTranspose))
     window = group.target if isinstance(first, GroupConvTranspose) else group
     return Blobs(
         size=size,

@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gcnn.geometry import ordinary_tensors
+from gcnn.geometry import find, ordinary_tensors
 from gcnn.groups import Group
-from gcnn.groups.tables import find
 
 
 @ordinary_tensors()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import functools
+import math
 from abc import ABC, abstractmethod
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from gcnn.filters.power import Power
 from gcnn.geometry import ordinary_tensors
+
+_SAME = 1e-9
 
 
 class Basis(ABC):
@@ -17,6 +21,9 @@ class Basis(ABC):
     A subclass is a frozen dataclass (its fields are its settings, so that equal bases compare and
     hash as equal) that implements `move`.
     """
+
+    power: Power = Power()
+    """The power spectrum that is expected in features, for the initial weights."""
 
     @abstractmethod
     def move(self, matrices: Tensor, kernel_size: int) -> Tensor:
@@ -27,17 +34,36 @@ class Basis(ABC):
             kernel_size: edge of the kernel, in pixels.
 
         Returns:
-            `(K, |H|, *(kernel_size,) * d)` float64.
+            `(K, |H|, *(window,) * d)` float64. The window is `kernel_size` pixels wide, and wider
+            by the same number on all sides if a matrix enlarges (`window_size`).
 
         Raises:
             ValueError: the basis cannot serve these matrices, or this kernel size.
         """
 
     def sample(self, matrices: Tensor, kernel_size: int) -> Tensor:
-        """`move`, remembered: layers of a network share the result and must not change it."""
+        """`move`, remembered: layers of a network share the result and must not change it.
+
+        The functions of a basis with parameters of its own (an `nn.Module` too) are made anew each
+        time, with gradients.
+        """
         if isinstance(kernel_size, bool) or not isinstance(kernel_size, int) or kernel_size < 1:
             raise ValueError(f"kernel_size must be a positive integer, got {kernel_size!r}")
+        if isinstance(self, nn.Module):
+            return self.move(matrices, kernel_size)
         return _sample(self, MatrixKey(matrices), kernel_size)
+
+
+def window_size(scale: float, kernel_size: int) -> int:
+    """Edge of the window that a filter of `kernel_size` pixels fills when it is scaled.
+
+    Filters that shrink keep their window, so that all scales up to 1 share one.
+
+    >>> window_size(1.5, 7), window_size(0.5, 7)
+    (11, 7)
+    """
+    grown = math.ceil((scale - 1) * (kernel_size - 1) / 2 - _SAME)
+    return kernel_size + 2 * max(0, grown)
 
 
 class MatrixKey:

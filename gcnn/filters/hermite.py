@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
+from gcnn.filters.basis import window_size
 from gcnn.filters.separable import Factors, SeparableBasis
 
 _COMBINATIONS = ("total", "tensor")
@@ -37,8 +39,8 @@ class HermiteGaussian(SeparableBasis):
             each of them ("tensor").
         combine: "total", with 6 functions of degree up to 2 in 2D and 10 in 3D, or "tensor", with
             9 and 27. A full set of total degree is closed under rotations too.
-        half_width: from the centre to the outermost pixel, in σ of the largest scale. Less cuts
-            the filters off, and costs accuracy quickly: 2 is too little.
+        half_width: from the centre to the outermost pixel, in σ of scale 1. Less cuts the filters
+            off, and costs accuracy quickly: 2 is too little.
         sigma: σ of scale 1 in pixels, if the size of the kernel is not to say it.
     """
 
@@ -84,27 +86,39 @@ class HermiteGaussian(SeparableBasis):
 
     def _factors(self, scales: Tensor, dim: int, kernel_size: int) -> Factors:
         degrees = self.degrees(dim, kernel_size)
-        if kernel_size == 1:
-            tables = torch.ones(len(scales), 1, 1, dtype=torch.float64)
-        else:
-            sigmas = self._sigmas(scales, kernel_size)
-            tables = torch.stack([_corrected(self.order, s, kernel_size) for s in sigmas.tolist()])
+        tables = self._tables(scales.tolist(), kernel_size)
         # Along the rows y points up; the axes of a tensor are (x, y[, z]) backwards.
         along = [tables.flip(-1) if axis == dim - 2 else tables for axis in range(dim)]
-        factors = Factors(torch.stack(along), tuple(d[::-1] for d in degrees))
-        # One factor for all, such that a function has norm 1 in the root mean square.
-        norm = factors.product().flatten(2).norm(dim=2).square().mean().sqrt()
-        return Factors(factors.tables / norm ** (1 / dim), factors.degrees)
+        # One factor for all, such that a function of scale 1 has norm 1 in the root mean square.
+        still = self._tables([1.0], kernel_size)
+        unscaled = Factors(torch.stack([still] * dim), tuple(d[::-1] for d in degrees))
+        norm = unscaled.product().flatten(2).norm(dim=2).square().mean().sqrt()
+        return Factors(torch.stack(along) / norm ** (1 / dim), unscaled.degrees)
 
-    def _sigmas(self, scales: Tensor, kernel_size: int) -> Tensor:
+    def _tables(self, scales: list[float], kernel_size: int) -> Tensor:
+        """The functions of one coordinate, `(|H|, order + 1, window)`: each scale by itself.
+
+        What a scale sees does not depend on the others, so that the same weights serve any list
+        of scales; all have the window of the largest, and zeros outside their own.
+        """
+        if kernel_size == 1:
+            return torch.ones(len(scales), 1, 1, dtype=torch.float64)
         if kernel_size <= self.order:
             raise ValueError(
                 f"a kernel of {kernel_size} pixels cannot hold Hermite functions of order "
                 f"{self.order}; use kernel_size {self.order + 1} or more"
             )
-        if self.sigma is not None:
-            return self.sigma * scales
-        return scales / scales.max() * ((kernel_size - 1) / 2 / self.half_width)
+        sigma = self.sigma or (kernel_size - 1) / 2 / self.half_width
+        windows = [window_size(scale, kernel_size) for scale in scales]
+        return torch.stack(
+            [
+                F.pad(
+                    _corrected(self.order, sigma * scale, window),
+                    [(max(windows) - window) // 2] * 2,
+                )
+                for scale, window in zip(scales, windows, strict=True)
+            ]
+        )
 
     def _steering(self, turn: Tensor, kernel_size: int) -> Tensor:
         """D `(K, K)` with `φ_k(R⁻¹y) = Σ_l D_kl φ_l(y)`."""

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from gcnn.filters.circular_harmonics import CircularHarmonics
 from gcnn.filters.lattice_symmetry import lattice_harmonics
-from gcnn.filters.spectrum import PixelSpectra, Power, pixel_spectra
+from gcnn.filters.power import Power
+from gcnn.filters.spectrum import PixelSpectra, pixel_spectra
 from gcnn.filters.steerable import CircularFunctions, SteerableBasis
 
 _INDEPENDENT = 1e-3

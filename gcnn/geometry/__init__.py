@@ -3,6 +3,7 @@
 The conventions of the whole library are stated, once, in `gcnn.geometry.coordinates`.
 """
 
+from gcnn.geometry.axes import along_axis
 from gcnn.geometry.coordinates import (
     as_grid_symmetry,
     axis_matrix,
@@ -10,13 +11,16 @@ from gcnn.geometry.coordinates import (
     mirror,
     rotation,
 )
+from gcnn.geometry.matching import find
 from gcnn.geometry.resample import INTERPOLATIONS, transform
 from gcnn.geometry.tensor_construction import ordinary_tensors
 
 __all__ = [
     "INTERPOLATIONS",
+    "along_axis",
     "as_grid_symmetry",
     "axis_matrix",
+    "find",
     "grid_points",
     "mirror",
     "ordinary_tensors",

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from gcnn.geometry.axes import along_axis
 from gcnn.geometry.coordinates import as_grid_symmetry, axis_matrix
 from gcnn.geometry.tensor_construction import ordinary_tensors
 
@@ -67,7 +68,7 @@ def _stretch(image: Tensor, factors: Sequence[float], interpolation: str) -> Ten
     """
     for axis, factor in enumerate(factors, start=image.ndim - len(factors)):
         operator = _stretching(image.shape[axis], factor, interpolation).to(image)
-        image = _along(image, axis, operator)
+        image = along_axis(image, axis, operator)
     return image
 
 
@@ -81,10 +82,6 @@ def _stretching(size: int, factor: float, interpolation: str) -> Tensor:
     operator.index_put_((torch.arange(size).expand_as(index), index), weight, accumulate=True)
     degree = _SPLINES.get(interpolation)
     return operator if degree is None else operator @ _spline_prefilter(size, degree)
-
-
-def _along(image: Tensor, axis: int, operator: Tensor) -> Tensor:
-    return torch.movedim(torch.movedim(image, axis, -1) @ operator.T, -1, axis)
 
 
 @ordinary_tensors()
@@ -104,7 +101,7 @@ def _sample(image: Tensor, points: Tensor, interpolation: str) -> Tensor:
     if interpolation in _SPLINES:
         for axis in range(image.ndim - dim, image.ndim):
             prefilter = _spline_prefilter(image.shape[axis], _SPLINES[interpolation])
-            image = _along(image, axis, prefilter.to(image))
+            image = along_axis(image, axis, prefilter.to(image))
     tap_indices, tap_weights = zip(
         *(_taps(points[:, axis], size[axis], interpolation) for axis in range(dim)), strict=True
     )

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from gcnn.fields import Field, Regular
 from gcnn.filters import Basis, Pixels
-from gcnn.geometry import ordinary_tensors, transform
-from gcnn.groups.tables import find, pairwise_relative, require_distinct, seen_elements
+from gcnn.geometry import find, ordinary_tensors, transform
+from gcnn.groups.tables import pairwise_relative, require_distinct, seen_elements
 
 
 class Group:
@@ -37,6 +38,8 @@ class Group:
         outside: what an element sees where `h m` leaves the window: "zero" features, a copy of
             the nearest element ("replicate"), or, with "valid", the convolution only computes
             the elements that see none such. Needs `interacting`.
+        field: what axis 2 of a feature map holds; `fields.Regular`, one number for each element,
+            unless given. With another, the elements are a quadrature of a larger group.
 
     Attributes:
         dim: d, the dimension of space.
@@ -66,9 +69,11 @@ class Group:
         *,
         interacting: Tensor | None = None,
         outside: str = "zero",
+        field: Field | None = None,
     ) -> None:
         self.matrices = _checked(matrices)
         self.order, self.dim = self.matrices.shape[:2]
+        self.field = Regular(self.matrices) if field is None else field
         self.basis = Pixels() if basis is None else basis
         self.name = name or f"{type(self).__name__}(order={self.order}, dim={self.dim})"
         self.inverse = find(torch.linalg.inv(self.matrices), self.matrices)
@@ -152,7 +157,7 @@ class Group:
         if not -self.order <= element < self.order:
             raise IndexError(f"{self} has the elements 0 to {self.order - 1}, got {element}")
         if not self.is_image(features):
-            features = self._permute_elements(features, element)
+            features = self.field.move(features, self.matrices[element])
         return transform(features, self.matrices[element], interpolation)
 
     def is_image(self, features: Tensor) -> bool:
@@ -163,20 +168,24 @@ class Group:
         """
         if features.ndim == self.dim + 2:
             return True
-        if features.ndim == self.dim + 3 and features.shape[2] == self.order:
+        if features.ndim == self.dim + 3 and features.shape[2] == self.field.size:
             return False
         raise ValueError(
             f"{self} acts on images (batch, channels, *{self.dim} of space) and on feature maps "
-            f"(batch, channels, {self.order}, *{self.dim} of space), not on a tensor of shape "
+            f"(batch, channels, {self.field.size}, *{self.dim} of space), not on a tensor of shape "
             f"{tuple(features.shape)}"
         )
 
-    def _permute_elements(self, features: Tensor, element: int) -> Tensor:
-        sources = torch.linalg.inv(self.matrices[element]) @ self.matrices
-        index = find(sources, self.matrices).to(features.device)
-        moved = features.index_select(2, index.clamp(min=0))
-        outside = (index < 0).view(-1, *(1,) * self.dim)
-        return moved.masked_fill(outside, 0) if bool(outside.any()) else moved
+    def _key(self) -> tuple[object, ...]:
+        neighbours = None if self.interacting is None else self.interacting.tolist()
+        return self.matrices.tolist(), self.basis, self.field, neighbours, self.outside
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the same elements, basis, field and neighbours make layers the same."""
+        return self is other or (isinstance(other, Group) and self._key() == other._key())
+
+    def __hash__(self) -> int:
+        return hash((self.order, self.dim, self.basis))
 
     def __repr__(self) -> str:
         return self.name

@@ -7,19 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from gcnn.geometry import ordinary_tensors
+from gcnn.geometry import find, ordinary_tensors
 from gcnn.geometry.coordinates import snap
 
-_SAME = 1e-6
 OUTSIDE = ("zero", "replicate", "valid")
-
-
-@ordinary_tensors()
-def find(wanted: Tensor, among: Tensor) -> Tensor:
-    """Where each matrix stands in a list: `(n, d, d)` in `(m, d, d)` gives `(n,)`, -1 if absent."""
-    distance = torch.cdist(wanted.flatten(1), among.flatten(1), p=torch.inf)
-    smallest, index = distance.min(dim=1)
-    return torch.where(smallest < _SAME, index, -1)
 
 
 @ordinary_tensors()

@@ -1,41 +1,49 @@
-"""What lifting and group convolutions share: weights, the cached filters, and the convolution."""
+"""What lifting, group and transposed convolutions share: a weight, a kernel, and how it slides."""
 
 from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from gcnn.filters import Basis, SeparableBasis
+from gcnn.fields import Trivial
+from gcnn.filters import Basis
 from gcnn.groups import Group
-from gcnn.layers.arrangement import Arrangement
+from gcnn.kernels import Kernel
+from gcnn.kernels.separable import differentiable_by_axes
 from gcnn.layers.filter_cache import FilterCache
-from gcnn.layers.initialization import expected_gain
 from gcnn.layers.memory_layout import in_layout_of
-from gcnn.layers.sampling_grid import positive_integer, require_centred, resolve_padding
-from gcnn.layers.separable import AxisByAxis, Window, differentiable_by_axes
-
-_CONVOLUTIONS: dict[int, Callable[..., Tensor]] = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
-_PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
+from gcnn.layers.sampling_grid import positive_integer, resolve_padding
+from gcnn.layers.sliding import PADDING_MODES, Correlation
+from gcnn.layers.state_label import disagreement, label
 
 
 class Convolution(nn.Module):
-    """The base of lifting and group convolutions; holds weights, never pixels.
+    """The base of all convolutions; holds weights, never pixels.
 
-    The state is `weight` and `bias` alone. The sampled basis is rebuilt in full precision whenever
-    the layer changes its dtype or device, and filters expanded in eval mode are remembered until
-    the weights differ.
+    The way of a weight: `forward` asks for `filters`, the `kernel` expands them (or they are
+    remembered, in eval mode, until something that they depend on differs), and `sliding` hands
+    them to the ordinary convolution. Where the basis factorises and it is cheaper, `sliding`
+    takes the weight itself and works axis by axis.
+
+    The state is `weight`, `bias`, and a label that says which filters they belong to.
     """
 
     weight: Tensor
     bias: Tensor | None
-    _basis: Tensor
-    _relative: Tensor
+    kernel: Kernel
+    sliding: Correlation
+
+    _slide: ClassVar[type[Correlation]] = Correlation
+
+    @staticmethod
+    @abstractmethod
+    def _make_kernel(group: Group, basis: Basis, kernel_size: int) -> Kernel:
+        """The kernel of a layer of this kind."""
 
     def __init__(
         self,
@@ -57,9 +65,8 @@ class Convolution(nn.Module):
         super().__init__()
         if not isinstance(group, Group):
             raise TypeError(f"group must be a gcnn.groups.Group, got {type(group).__name__}")
-        if padding_mode not in _PADDING_MODES:
-            raise ValueError(f"padding_mode must be one of {_PADDING_MODES}, got {padding_mode!r}")
-        self.group = group
+        if padding_mode not in PADDING_MODES:
+            raise ValueError(f"padding_mode must be one of {PADDING_MODES}, got {padding_mode!r}")
         self.groups = positive_integer("groups", groups)
         self.in_channels = positive_integer("in_channels", in_channels)
         self.out_channels = positive_integer("out_channels", out_channels)
@@ -72,59 +79,47 @@ class Convolution(nn.Module):
         self.padding = resolve_padding(padding, kernel_size, stride, dilation)
         self.padding_mode = padding_mode
         self.basis = basis or group.basis
-        self._sampled = self.basis.sample(group.matrices, kernel_size)
-        self.register_buffer("_basis", self._sampled, persistent=False)
-        self.register_buffer("_relative", group.relative, persistent=False)
-        self.arrangement = self._arrange()
-        shape = (*self._weight_channels(), *self._weight_shape())
+        self.settle(group)
+        channels = self.sliding.weight_channels(in_channels, out_channels, groups)
+        shape = (*channels, *self.kernel.shape)
         self.weight = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
         if bias:
             self.bias = nn.Parameter(torch.empty(out_channels, device=device, dtype=dtype))
         else:
             self.register_parameter("bias", None)
-        self._cache = FilterCache()
-        self._by_axes = self._separable()
-        self._place_tables()
+        self.kernel.prepare(self.weight)
         self.reset_parameters()
 
-    def _weight_channels(self) -> tuple[int, int]:
-        """The leading axes of the weight."""
-        return self.out_channels, self.in_channels // self.groups
-
-    @abstractmethod
-    def _arrange(self) -> Arrangement:
-        """How feature maps are the channels of an ordinary convolution."""
-
-    @abstractmethod
-    def _seen(self) -> tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]:
-        """The computed elements, and the elements of the input that each of them sees."""
-
-    @abstractmethod
-    def _weight_shape(self) -> tuple[int, ...]:
-        """The shape of a weight between one input and one output field."""
-
-    @abstractmethod
-    def _expand(self, weight: Tensor, basis: Tensor, relative: Tensor) -> Tensor:
-        """Filters of the ordinary convolution from weights."""
+    def settle(self, group: Group) -> None:
+        """Take the kernel of a group. A weight belongs to all windows of an infinite group."""
+        self.group = group
+        self.kernel = self._make_kernel(group, self.basis, self.kernel_size)
+        # A window of pixels that grows beyond that of scale 1 keeps the size of the output.
+        grown = (self.kernel.size - self.kernel_size) // 2
+        padding = self.padding + self.dilation * grown
+        self.sliding = self._slide(
+            group.dim, self.kernel.size, self.stride, padding, self.dilation, self.padding_mode
+        )
+        if self.kernel.arrangement.blocks > 1 and self.groups > 1:
+            raise ValueError(
+                f"groups={self.groups} is not possible on {group}, whose elements already form "
+                "groups of channels; use groups=1"
+            )
+        axis_by_axis = None if self.groups > 1 else self.kernel.axis_by_axis
+        self._by_axes = None if axis_by_axis is None else axis_by_axis(self.sliding.window())
+        self._cache = FilterCache()
 
     def reset_parameters(self) -> None:
         """Draw the weights so that features keep their variance through ReLUs; zero the bias.
 
         He et al., "Delving deep into rectifiers", ICCV 2015: an output has the variance
-        `in · interacting elements · gain of the basis · var(weight)` times the mean square of the
-        input, which a ReLU halves; `expected_gain` says for which input.
+        `in · gain of the kernel · var(weight)` times the mean square of the input, which a ReLU
+        halves; `expected_gain` says for which input.
         """
-        nn.init.normal_(self.weight, std=math.sqrt(2 / self._fan_in()))
+        fan_in = self.in_channels / self.groups * self.kernel.gain * self.sliding.reached()
+        nn.init.normal_(self.weight, std=math.sqrt(2 / fan_in))
         if self.bias is not None:
             nn.init.zeros_(self.bias)
-
-    def _fan_in(self) -> float:
-        """The variance of an output for weights of variance 1, in units of the input's."""
-        return self.weight.shape[1] * self._interacting() * expected_gain(self._sampled)
-
-    def _interacting(self) -> int:
-        """How many input elements reach one output element."""
-        return 1
 
     def filters(self) -> Tensor:
         """The filters of the ordinary convolution this layer amounts to.
@@ -134,104 +129,98 @@ class Convolution(nn.Module):
             where elements only see their M neighbours `(|H| · out, M · in, *kernel)`, for a
             convolution with |H| groups of channels.
         """
-        return self._cache.get(self, self.weight, self._expanded)
+        sources = (self.weight, *self.kernel.dependencies())
+        return self._cache.get(self, sources, self.kernel.expand)
 
     def expanded_bias(self) -> Tensor | None:
         """The bias of that convolution, one number a channel; None if there is none to fuse."""
-        return None if self.bias is None else self.arrangement.bias(self.bias)
-
-    def _expanded(self, weight: Tensor) -> Tensor:
-        device = weight.device.type
-        if not torch.amp.is_autocast_available(device):
-            return self._expanded_in_full(weight)
-        # Under autocast the product with the basis would round the basis to half precision,
-        # and with it the equivariance.
-        with torch.autocast(device, enabled=False):
-            return self._expanded_in_full(weight)
-
-    def _expanded_in_full(self, weight: Tensor) -> Tensor:
-        basis, relative = self._basis, self._relative
-        if basis.device != weight.device or basis.dtype != _table_dtype(weight):
-            # The weights were replaced by others, or a function was called with others.
-            basis, relative = self._tables(weight)
-        return self._expand(weight.to(basis.dtype), basis, relative).to(weight.dtype)
-
-    def _tables(self, weight: Tensor) -> tuple[Tensor, Tensor]:
-        """The sampled basis and the relative table, for weights of this dtype and device."""
-        basis = self._sampled.to(weight.device, _table_dtype(weight))
-        return basis, self.group.relative.to(weight.device)
-
-    def _separable(self) -> AxisByAxis | None:
-        if not isinstance(self.basis, SeparableBasis) or self.groups > 1:
+        if self.bias is None:
             return None
-        factors = self.basis.factors(self.group.matrices, self.kernel_size)
-        if factors is None or self.group.dim == 1:
+        return self.kernel.arrangement.bias(self.kernel.output_field.constant(self.bias))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """From an image or a feature map to a feature map; see the class for shapes."""
+        dim = self.group.dim
+        features = x if x.ndim == dim + 3 else x.unsqueeze(2)
+        self._require(x, features)
+        self.sliding.require_grid(x.shape[-dim:])
+        y, bias = self._along_axes(features), None
+        if y is None:
+            arrangement, bias = self.kernel.arrangement, self.expanded_bias()
+            groups = self.groups * arrangement.blocks
+            y = self.sliding.with_filters(arrangement.enter(features), self.filters(), bias, groups)
+            y = arrangement.leave(y)
+        y = in_layout_of(x, y, dim)
+        return y if bias is not None or self.bias is None else self._with_bias(y, self.bias)
+
+    def _along_axes(self, features: Tensor) -> Tensor | None:
+        if self._by_axes is None or not differentiable_by_axes(features, self.weight):
             return None
-        window = Window(self.stride, self.padding, self.dilation, self.padding_mode)
-        outputs, seen = self._seen()
-        return AxisByAxis(factors, seen, outputs, window)
+        weight = self.weight if self.weight.ndim == 4 else self.weight.unsqueeze(2)
+        return self.sliding.by_axes(self._by_axes, features, weight)
 
-    def _convolve(self, x: Tensor) -> Tensor:
-        """From the input to a feature map, in the cheaper of two ways."""
-        self._require_grid(x.shape[-self.group.dim :])
-        if self._by_axes is not None and differentiable_by_axes(x, self.weight):
-            y = self._along_axes(self._by_axes, x)
-            if y is not None:
-                return self._with_bias(in_layout_of(x, y, self.group.dim))
-        return self._with_dense_filters(x)
+    def _with_bias(self, y: Tensor, bias: Tensor) -> Tensor:
+        # Under autocast features are in half precision, and stay so.
+        constant = self.kernel.output_field.constant(bias.to(y.dtype))
+        return y + constant.view(*constant.shape, *(1,) * self.group.dim)
 
-    def _along_axes(self, axes: AxisByAxis, x: Tensor) -> Tensor | None:
-        """The convolution axis by axis, without the bias; None where dense filters are cheaper."""
-        plan = axes.plan(x, tuple(x.shape[-self.group.dim :]), self.weight)
-        return None if plan is None else axes.correlate(x, self.weight, plan)
-
-    def _with_dense_filters(self, x: Tensor) -> Tensor:
-        bias = self.expanded_bias()
-        y = self.arrangement.leave(self._plain(self.arrangement.enter(x), bias))
-        y = in_layout_of(x, y, self.group.dim)
-        return y if bias is not None else self._with_bias(y)
-
-    def _require_grid(self, size: Sequence[int]) -> None:
-        require_centred(size, self.kernel_size, self.stride, self.padding, self.dilation)
-
-    def _plain(self, x: Tensor, bias: Tensor | None) -> Tensor:
-        padding = self.padding
-        if self.padding_mode != "zeros" and padding:
-            x = F.pad(x, (padding,) * (2 * self.group.dim), mode=self.padding_mode)
-            padding = 0
-        blocks = self.arrangement.blocks
-        if blocks > 1 and self.kernel_size == self.stride == 1 and not padding:
-            return _pointwise(x, self.filters(), blocks)
-        return _CONVOLUTIONS[self.group.dim](
-            x,
-            self.filters(),
-            bias,
-            stride=self.stride,
-            padding=padding,
-            dilation=self.dilation,
-            groups=self.groups * blocks,
+    def _require(self, x: Tensor, features: Tensor) -> None:
+        field, dim = self.kernel.input_field, self.group.dim
+        is_image = isinstance(field, Trivial)
+        fits = x.ndim == (dim + 2 if is_image else dim + 3)
+        if fits and features.shape[1:3] == (self.in_channels, field.size):
+            return
+        name = type(self).__name__
+        if is_image:
+            raise ValueError(
+                f"{name} takes an image (batch, {self.in_channels}, *{dim} of space), got shape "
+                f"{tuple(x.shape)}"
+            )
+        raise ValueError(
+            f"{name} takes a feature map (batch, {self.in_channels}, {field.size}, *{dim} of "
+            f"space) on {self.group}, got shape {tuple(x.shape)}; images are lifted first"
         )
 
-    def _with_bias(self, y: Tensor) -> Tensor:
-        if self.bias is None:
-            return y
-        # Under autocast features are in half precision, and stay so.
-        return y + self.bias.to(y.dtype).view(-1, *(1,) * (y.ndim - 2))
+    def get_extra_state(self) -> Tensor:
+        """The label of the weights: which group, basis and window they belong to."""
+        return label(self.group, self.basis)
 
-    def _place_tables(self) -> None:
-        self._basis, self._relative = self._tables(self.weight)
+    def set_extra_state(self, state: Tensor) -> None:
+        """Nothing to take: the label has been compared."""
+
+    def _load_from_state_dict(
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        local_metadata: dict[str, Any],
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        key = f"{prefix}_extra_state"
+        own = self.get_extra_state()
+        # States from before there were labels have none.
+        why = disagreement(state_dict.get(key, own), own)
+        if why is not None:
+            error_msgs.append(f"{prefix.rstrip('.') or type(self).__name__}: {why}")
+            return
+        super()._load_from_state_dict(
+            {**state_dict, key: own}, prefix, local_metadata, strict, missing_keys,
+            unexpected_keys, error_msgs,
+        )  # fmt: skip
+        # The weight itself may have been replaced by one of another dtype (assign=True).
+        self.kernel.prepare(self.weight)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Convolution:
         super()._apply(lambda tensor: _without_format(fn, tensor), recurse)  # type: ignore[no-untyped-call]
-        # From the float64 original, so that float32 and back loses nothing.
-        self._place_tables()
         self._cache.clear()
+        self.kernel.prepare(self.weight)
         return self
 
-    def _load_from_state_dict(self, *args: Any) -> None:
-        super()._load_from_state_dict(*args)
-        # The weights themselves may have been replaced (assign=True).
-        self._place_tables()
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        self.kernel.prepare(self.weight)
 
     def train(self, mode: bool = True) -> Convolution:
         if mode:
@@ -256,20 +245,8 @@ class Convolution(nn.Module):
         return f"{text}, basis={self.basis}"
 
 
-def _pointwise(x: Tensor, filters: Tensor, blocks: int) -> Tensor:
-    """A 1×1 convolution in groups of channels: as a product several times as fast on a CPU."""
-    channels = torch.unflatten(x.flatten(2), 1, (blocks, -1))
-    matrices = torch.unflatten(filters.flatten(1), 0, (blocks, -1))
-    return torch.unflatten((matrices @ channels).flatten(1, 2), 2, x.shape[2:])
-
-
 def _without_format(fn: Callable[[Tensor], Tensor], tensor: Tensor) -> Tensor:
     """`fn(tensor)`; what has four axes and is no image must not be given the format of one."""
     if tensor.ndim != 4:
         return fn(tensor)
     return torch.unflatten(fn(tensor.flatten(2)), 2, tensor.shape[2:])
-
-
-def _table_dtype(weight: Tensor) -> torch.dtype:
-    # Half precision is for features; filters are expanded in float32 at least.
-    return torch.promote_types(weight.dtype, torch.float32)

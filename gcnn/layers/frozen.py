@@ -8,15 +8,13 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from gcnn.layers.convolution import Convolution
-from gcnn.layers.sampling_grid import require_centred
-from gcnn.layers.transposed_convolution import GroupConvTranspose
 
 _CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 _TRANSPOSED = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 
 
 class FrozenConv(nn.Module):
-    """The ordinary convolution, with the expanded filters of a lifting or group convolution.
+    """The ordinary convolution, with the expanded filters of an equivariant one.
 
     Shapes:
         those of the convolution it replaces.
@@ -29,45 +27,44 @@ class FrozenConv(nn.Module):
 
     def __init__(self, convolution: Convolution) -> None:
         super().__init__()
-        self.arrangement = convolution.arrangement
-        self.convolution, self.bias = _ordinary(convolution)
+        self.arrangement = convolution.kernel.arrangement
+        self.sliding = convolution.sliding
+        self.convolution = _ordinary(convolution)
+        # Not fused where an element has its own group of channels, but added to the feature map.
+        bias = None if self.convolution.bias is not None else convolution.bias
+        self.bias = None if bias is None else nn.Parameter(bias.detach().clone())
 
     def forward(self, x: Tensor) -> Tensor:
-        layer = self.convolution
-        plain = self.arrangement.enter(x)
-        if not layer.transposed:
-            window = layer.kernel_size[0], layer.stride[0], int(layer.padding[0]), layer.dilation[0]
-            require_centred(plain.shape[2:], *window)
-        y = self.arrangement.leave(layer(plain))
+        features = x if x.ndim == self.sliding.dim + 3 else x.unsqueeze(2)
+        self.sliding.require_grid(x.shape[-self.sliding.dim :])
+        y = self.arrangement.leave(self.convolution(self.arrangement.enter(features)))
         if self.bias is None:
             return y
         return y + self.bias.to(y.dtype).view(-1, *(1,) * (y.ndim - 2))
 
 
-def _ordinary(convolution: Convolution) -> tuple[_ConvNd, nn.Parameter | None]:
-    """A convolution of torch, and the bias that has to be added behind it."""
+def _ordinary(convolution: Convolution) -> _ConvNd:
+    """A convolution of torch, with the bias if it can be fused."""
     filters, bias = convolution.filters().detach(), convolution.expanded_bias()
-    blocks = convolution.groups * convolution.arrangement.blocks
-    transposed = isinstance(convolution, GroupConvTranspose)
+    blocks = convolution.groups * convolution.kernel.arrangement.blocks
+    sliding = convolution.sliding
     ours, theirs = filters.shape[0], filters.shape[1] * blocks
-    kind = (_TRANSPOSED if transposed else _CONVOLUTIONS)[convolution.group.dim]
+    kind = (_TRANSPOSED if sliding.transposed else _CONVOLUTIONS)[sliding.dim]
     layer = kind(
-        *((ours, theirs) if transposed else (theirs, ours)),
-        convolution.kernel_size,
-        convolution.stride,
-        convolution.padding,
-        dilation=convolution.dilation,
+        *((ours, theirs) if sliding.transposed else (theirs, ours)),
+        sliding.size,
+        sliding.stride,
+        sliding.padding,
+        dilation=sliding.dilation,
         groups=blocks,
         bias=bias is not None,
-        padding_mode=convolution.padding_mode,  # type: ignore[arg-type]
+        padding_mode=sliding.padding_mode,  # type: ignore[arg-type]
         device="meta",
     )
     layer.weight = nn.Parameter(filters.clone(), requires_grad=False)
     if bias is not None:
         layer.bias = nn.Parameter(bias.detach().clone(), requires_grad=False)
-    if bias is not None or convolution.bias is None:
-        return layer, None
-    return layer, nn.Parameter(convolution.bias.detach().clone(), requires_grad=False)
+    return layer
 
 
 def freeze(network: nn.Module) -> nn.Module:

@@ -2,20 +2,8 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-
-from gcnn.layers.arrangement import Arrangement, Neighbours, TogetherOnGroup, neighbours_of
+from gcnn.kernels import group_kernel
 from gcnn.layers.convolution import Convolution
-from gcnn.layers.expansion import (
-    group_filters,
-    group_filters_at_once,
-    neighbour_filters,
-    relative_basis,
-)
-
-# Up to here the table of `relative_basis` stays in a processor's cache, and one product with it
-# is two to three times as fast as gathering the weights first; above, it is slower.
-_LARGEST_TABLE = 100_000
 
 
 class GroupConv(Convolution):
@@ -49,59 +37,4 @@ class GroupConv(Convolution):
         ValueError: settings, or on the forward pass a size, that cannot be equivariant.
     """
 
-    def _arrange(self) -> Arrangement:
-        sources = neighbours_of(self.group)
-        if sources is None:
-            return TogetherOnGroup(self.group.order)
-        if self.groups > 1:
-            raise ValueError(
-                f"groups={self.groups} is not possible on {self.group}, whose elements already "
-                "form groups of channels; use groups=1"
-            )
-        return Neighbours(sources)
-
-    def _seen(self) -> tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]:
-        outputs = self.group.outputs
-        return tuple(outputs.tolist()), tuple(map(tuple, self.group.sources[outputs].tolist()))
-
-    def _weight_shape(self) -> tuple[int, ...]:
-        return len(self.group.relative_matrices), self._sampled.shape[0]
-
-    def _interacting(self) -> int:
-        everything = self.group.interacting is None
-        return self.group.order if everything else len(self.group.relative_matrices)
-
-    def _tables(self, weight: Tensor) -> tuple[Tensor, Tensor]:
-        basis, relative = super()._tables(weight)
-        if self.group.interacting is not None:
-            outputs = self.group.outputs.to(weight.device)
-            return basis[:, outputs], self.group.sources.to(weight.device)[outputs] >= 0
-        relatives, functions = self._weight_shape()
-        entries = relatives * functions * self.group.order**2 * basis[0, 0].numel()
-        if entries <= _LARGEST_TABLE:
-            basis = relative_basis(self._sampled, self.group.relative).to(basis)
-        return basis, relative
-
-    def _expand(self, weight: Tensor, basis: Tensor, relative: Tensor) -> Tensor:
-        if self.group.interacting is not None:
-            return neighbour_filters(weight, basis, relative).flatten(2, 3).flatten(0, 1)
-        at_once = basis.ndim == self.group.dim + 4
-        filters = (
-            group_filters_at_once(weight, basis)
-            if at_once
-            else group_filters(weight, basis, relative)
-        )
-        return filters.flatten(2, 3).flatten(0, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        self._require_features(x, self.group.order)
-        return self._convolve(x)
-
-    def _require_features(self, x: Tensor, order: int) -> None:
-        dim = self.group.dim
-        if x.ndim != dim + 3 or x.shape[1:3] != (self.in_channels, order):
-            raise ValueError(
-                f"{type(self).__name__} takes a feature map (batch, {self.in_channels}, "
-                f"{order}, *{dim} of space), got shape {tuple(x.shape)}; images are "
-                "lifted first"
-            )
+    _make_kernel = staticmethod(group_kernel)

@@ -39,9 +39,9 @@ SPATIAL = (cube(),)
 CLOSED = PLANAR + SPATIAL
 SCALED = scalings(1.0, 1.5, 2.25)
 SCALES = (
-    groups.ScaleTranslation([1.0, 1.5, 2.25]),
+    groups.ScaleTranslation([0.4, 0.6, 1.0]),
     groups.ScaleTranslation([1.0, 0.8, 0.64], interaction=2),
-    groups.ScaleTranslation([1.0, 1.25, 1.5625], interaction=3, scale_padding="replicate"),
+    groups.ScaleTranslation([0.64, 0.8, 1.0], interaction=3, scale_padding="replicate"),
     groups.ScaleTranslation([1.0, 0.9, 0.81], 3, interaction=2, scale_padding="valid"),
 )
 WITHOUT_PRODUCTS = scalings(1.2, 1.7)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gcnn import filters, groups
+from gcnn import fields, filters, groups
 from gcnn.equivariance import check_group
 from gcnn.geometry import rotation
 from tests.gcnn.cases import SCALED, WITHOUT_PRODUCTS, cube, left_right
@@ -55,11 +55,12 @@ def test_a_basis_that_does_not_move_with_the_group_is_found():
 
 
 def test_an_action_that_is_no_homomorphism_is_found():
-    class Forgetful(groups.Group):
-        def _permute_elements(self, features, element):
+    class Forgetful(fields.Regular):
+        def move(self, features, matrix):
             return features
 
-    broken = Forgetful(groups.P4M().matrices, name="Forgetful()")
+    matrices = groups.P4M().matrices
+    broken = groups.Group(matrices, name="Forgetful()", field=Forgetful(matrices))
     with pytest.raises(ValueError, match=r"FAIL lifting convolution: error"):
         check_group(broken)
 

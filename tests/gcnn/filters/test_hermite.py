@@ -123,7 +123,8 @@ def test_derivatives_have_no_response_to_a_constant(dim, combine):
 def test_polynomials_up_to_the_order_are_filtered_without_any_error_of_scale(dim):
     """Enlarging the image and the filter gives the same response at the centre."""
     scales = (1.0, 1.3, 1.7)
-    sampled, points = HermiteGaussian().sample(dilations(dim, *scales), 7), pixels(dim, 7)
+    sampled = HermiteGaussian().sample(dilations(dim, *scales), 7)
+    points = pixels(dim, sampled.shape[-1])
     coefficients = torch.tensor([0.3, -1.2, 0.7], dtype=torch.float64)
 
     def image(x):
@@ -174,22 +175,42 @@ def test_one_normalisation_serves_all_scales(dim, combine):
     basis = HermiteGaussian(combine=combine)
     sampled = basis.sample(dilations(dim, *SCALES), 7)
     norms = sampled.flatten(2).norm(dim=2)
-    assert float(norms.square().mean()) == pytest.approx(1.0)
+    assert float(norms[:, SCALES.index(1.0)].square().mean()) == pytest.approx(1.0)
     wide = HermiteGaussian(combine=combine, half_width=5.0).sample(dilations(dim, 1.0, 0.7), 21)
     norms = wide.flatten(2).norm(dim=2)
     torch.testing.assert_close(norms[:, 1], norms[:, 0] * 0.7 ** (-dim / 2), atol=0, rtol=1e-3)
 
 
+def variances(sampled):
+    """Of the Gaussian of every scale, along x."""
+    x = pixels(sampled.ndim - 2, sampled.shape[-1])[..., 0]
+    return ((sampled[0] * x**2).flatten(1).sum(1) / sampled[0].flatten(1).sum(1)).tolist()
+
+
 @pytest.mark.parametrize("half_width", [2.0, 3.0, 3.5])
 @pytest.mark.parametrize("kernel_size", [5, 8, 9])
 @over_dims
-def test_the_window_is_half_width_sigmas_of_the_largest_scale(dim, kernel_size, half_width):
+def test_the_kernel_size_is_half_width_sigmas_of_scale_one(dim, kernel_size, half_width):
     scales = (0.5, 1.0, 2.0)
     sampled = HermiteGaussian(half_width=half_width).sample(dilations(dim, *scales), kernel_size)
-    variances = (sampled[0] * pixels(dim, kernel_size)[..., 0] ** 2).flatten(1).sum(1)
-    variances = variances / sampled[0].flatten(1).sum(1)
-    expected = [(s / 2 * (kernel_size - 1) / 2 / half_width) ** 2 for s in scales]
-    assert variances.tolist() == pytest.approx(expected)
+    assert sampled.shape[2:] == (kernel_size + 2 * math.ceil((kernel_size - 1) / 2),) * dim
+    widest = (kernel_size - 1) / 2 / half_width
+    assert variances(sampled) == pytest.approx([(s * widest) ** 2 for s in scales])
+
+
+@pytest.mark.parametrize("others", [(), (0.729,), (1.3, 0.5), (2.0,)])
+@pytest.mark.parametrize("kernel_size", [1, 4, 7])
+@over_combinations
+@over_dims
+def test_what_a_scale_sees_does_not_depend_on_the_others(dim, combine, kernel_size, others):
+    basis, scales = HermiteGaussian(combine=combine), (1.0, 0.9, 0.81)
+    alone = [basis.sample(dilations(dim, scale), kernel_size)[:, 0] for scale in scales]
+    listed = basis.sample(dilations(dim, *scales, *others), kernel_size)
+    grown = (listed.shape[-1] - kernel_size) // 2
+    inside = (..., *(slice(grown, grown + kernel_size),) * dim)
+    for h, function in enumerate(alone):
+        assert torch.equal(listed[:, h][inside], function)
+        assert listed[:, h].abs().sum() == pytest.approx(float(function.abs().sum()))
 
 
 def test_the_window_is_three_sigmas_unless_said_otherwise():
@@ -200,9 +221,7 @@ def test_the_window_is_three_sigmas_unless_said_otherwise():
 @over_dims
 def test_sigma_may_be_given_in_pixels_of_scale_one(dim):
     sampled = HermiteGaussian(sigma=0.9).sample(dilations(dim, 0.5, 1.0, 1.2), 7)
-    variances = (sampled[0] * pixels(dim, 7)[..., 0] ** 2).flatten(1).sum(1)
-    variances = variances / sampled[0].flatten(1).sum(1)
-    assert variances.tolist() == pytest.approx([0.45**2, 0.9**2, 1.08**2])
+    assert variances(sampled) == pytest.approx([0.45**2, 0.9**2, 1.08**2])
 
 
 def test_a_small_sigma_leaves_the_central_differences():

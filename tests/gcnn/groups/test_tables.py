@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from gcnn.geometry import mirror, rotation
 from gcnn.groups import Group, generate
-from gcnn.groups.tables import find
 from tests.gcnn.cases import CLOSED, SCALED, WITHOUT_PRODUCTS, cube
 
 
@@ -58,12 +57,6 @@ def test_the_limit_can_be_set():
 def test_no_generators_are_refused():
     with pytest.raises(ValueError, match="at least one generator"):
         generate()
-
-
-def test_find_gives_the_place_or_minus_one():
-    among = torch.stack([rotation(0), rotation(90), mirror()])
-    wanted = torch.stack([mirror(), rotation(45), rotation(0), rotation(90 + 1e-9)])
-    assert find(wanted, among).tolist() == [2, -1, 0, 1]
 
 
 @pytest.mark.parametrize("group", [*CLOSED, SCALED, WITHOUT_PRODUCTS], ids=repr)

@@ -26,7 +26,7 @@ def test_a_layer_of_1024_channels_is_built_in_a_fifth_of_a_second(group):
         layer = layers.GroupConv(group, 128, 128, 7)
         seconds.append(time.perf_counter() - start)
     outputs, inputs, *kernel = layer.filters().shape
-    assert (outputs, inputs * layer.arrangement.blocks, *kernel) == (1024, 1024, 7, 7)
+    assert (outputs, inputs * layer.kernel.arrangement.blocks, *kernel) == (1024, 1024, 7, 7)
     assert statistics.median(seconds) < 0.2
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints hold weights only, and copies, files and modes change nothing."""
+"""Checkpoints hold weights and what they belong to; copies, files and modes change nothing."""
 
 import copy
 import io
@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import nn
 
-from gcnn import groups
+from gcnn import filters, groups, layers
 from tests.gcnn.layers.networks import GROUPS, image, network
 
 over_groups = pytest.mark.parametrize("group", GROUPS, ids=repr)
 KEYS = [
-    "0.weight", "0.bias",
+    "0.weight", "0.bias", "0._extra_state",
     "1.weight", "1.bias", "1.running_mean", "1.running_var", "1.num_batches_tracked",
-    "3.weight", "3.bias",
+    "3.weight", "3.bias", "3._extra_state",
 ]  # fmt: skip
 
 
@@ -37,7 +37,7 @@ def used(group):
 
 @over_groups
 @pytest.mark.parametrize("training", [True, False])
-def test_a_checkpoint_holds_weights_only(group, training):
+def test_a_checkpoint_holds_weights_and_what_they_belong_to(group, training):
     model, _, _ = used(group)
     assert list(model.train(training).state_dict()) == KEYS
 
@@ -109,8 +109,10 @@ def test_a_missing_or_misshapen_weight_is_reported_by_torch():
     del state["3.weight"]
     with pytest.raises(RuntimeError, match=r"Missing key\(s\) in state_dict: \"3.weight\""):
         model.load_state_dict(state)
-    with pytest.raises(RuntimeError, match=r"size mismatch for 0\.weight"):
-        network(groups.SteerableSE2(8)).load_state_dict(network(groups.P4()).state_dict())
+    state = model.state_dict()
+    state["3.weight"] = state["3.weight"][:2]
+    with pytest.raises(RuntimeError, match=r"size mismatch for 3\.weight"):
+        model.load_state_dict(state)
 
 
 def test_moving_averages_of_weights_work():
@@ -128,3 +130,72 @@ def test_weights_shared_by_two_layers_stay_shared():
     assert both[0].weight is both[1].weight
     x = torch.randn(1, 3, 4, 5, 5, dtype=torch.float64)
     torch.testing.assert_close(both[0](x), both[1](x))
+
+
+def lifting(group, basis=None):
+    return layers.LiftingConv(group, 2, 3, 3, basis=basis)
+
+
+ELSEWHERE = {
+    "another group": (lifting(groups.P4()), lifting(groups.P4M()), r"P4\(\).*P4M\(\)"),
+    "another number of rotations": (
+        lifting(groups.SE2(4)), lifting(groups.SE2(8)), r"SE2\(4\).*SE2\(8\)",
+    ),
+    "another basis": (
+        lifting(groups.SteerableSE2(8), filters.OptimalSteerable(functions=9)),
+        lifting(groups.SteerableSE2(8), filters.Pixels()),
+        r"OptimalSteerable\(.*Pixels\(disc=False\)",
+    ),
+    "another window": (
+        lifting(groups.ScaleTranslation([1.0, 0.9, 0.81])),
+        lifting(groups.ScaleTranslation([1.0, 0.5, 0.25])),
+        r"\[1\.0, 0\.9, 0\.81\].*\[1\.0, 0\.5, 0\.25\].*layers\.rewindow",
+    ),
+    "other neighbours": (
+        lifting(groups.ScaleTranslation([1.0, 0.8, 0.64])),
+        lifting(groups.ScaleTranslation([1.0, 0.8, 0.64], interaction=2)),
+        r"0\.64\], dim=2\).*interaction=2",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("strict", [True, False])
+@pytest.mark.parametrize("case", ELSEWHERE)
+def test_weights_of_another_group_basis_or_window_are_refused_with_both_named(case, strict):
+    given, own, message = ELSEWHERE[case]
+    before = own.weight.clone()
+    state = through_a_file(given.state_dict(), weights_only=True)
+    assert given.weight.shape == own.weight.shape
+    with pytest.raises(RuntimeError, match=message):
+        own.load_state_dict(state, strict=strict)
+    assert torch.equal(own.weight, before)
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [
+        lambda state: {name: value.clone() for name, value in state.items()},
+        lambda state: {name: value.half() for name, value in state.items()},
+        lambda state: {name: value.numpy() for name, value in state.items()},
+    ],
+    ids=["clone", "half", "numpy"],
+)
+def test_the_label_survives_what_people_do_to_states(copied):
+    state = copied(network(groups.P4()).state_dict())
+    state = {name: torch.as_tensor(value) for name, value in state.items()}
+    network(groups.P4()).load_state_dict(state)
+    with pytest.raises(RuntimeError, match=r"3: the weights are those of P4\(\)"):
+        network(groups.SteerableSE2(8)).load_state_dict(state)
+
+
+@over_groups
+def test_a_checkpoint_from_before_there_were_labels_loads(group):
+    model, x, expected = used(group)
+    state = {n: v for n, v in model.state_dict().items() if not n.endswith("_extra_state")}
+    other = network(group, seed=9).eval()
+    assert str(other.load_state_dict(state)) == "<All keys matched successfully>"
+    assert torch.equal(other(x), expected)
+
+
+def test_the_same_elements_by_another_name_are_the_same_group():
+    lifting(groups.SE2(4)).load_state_dict(lifting(groups.P4()).state_dict())

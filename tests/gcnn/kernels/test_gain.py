@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from gcnn import filters, groups, layers
-from gcnn.layers.initialization import expected_gain
+from gcnn.kernels.gain import expected_gain
 from tests.gcnn.cases import SCALES, cube, label, left_right
 
 GROUPS = (

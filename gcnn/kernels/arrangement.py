@@ -1,8 +1,8 @@
-"""How feature maps on a group become the channels of an ordinary convolution, and back.
+"""How feature maps become the channels of an ordinary convolution, and back.
 
-Where all elements interact, the channels are (field, element). Where each sees its neighbours
-only, most blocks of that convolution would be zero: the channels are (element, field) there, one
-group of channels for each element.
+Where all numbers of a field interact, the channels are (field, number). Where each element of a
+window sees its neighbours only, most blocks of that convolution would be zero: the channels are
+(element, field) there, one group of channels for each element.
 """
 
 from __future__ import annotations
@@ -13,11 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gcnn.groups import Group
-
 
 class Arrangement(ABC):
-    """Feature maps as channels."""
+    """Feature maps `(batch, channels, size, *space)` as channels."""
 
     blocks: int
     """How many groups of channels the ordinary convolution has."""
@@ -30,49 +28,54 @@ class Arrangement(ABC):
     def leave(self, y: Tensor) -> Tensor:
         """The output `(batch, channels, *space)` as a feature map."""
 
-    def bias(self, bias: Tensor) -> Tensor | None:
-        """One number a field as one number a channel, or None if it must be added behind."""
+    def bias(self, constant: Tensor) -> Tensor | None:
+        """Fields `(out, size)` as one number a channel; None if they must be added later."""
         return None
+
+    @property
+    @abstractmethod
+    def adjoint(self) -> Arrangement:
+        """The arrangement of the transposed convolution."""
 
 
 @dataclass(frozen=True)
 class Together(Arrangement):
-    """Channels are (field, element), or those of an image.
+    """Channels are (field, number).
 
     Args:
-        order: elements of the output.
+        input_size: numbers in a field of the input.
+        output_size: of the output.
     """
 
-    order: int
+    input_size: int
+    output_size: int
     blocks = 1
-
-    def enter(self, x: Tensor) -> Tensor:
-        return x
-
-    def leave(self, y: Tensor) -> Tensor:
-        return torch.unflatten(y, 1, (-1, self.order))
-
-    def bias(self, bias: Tensor) -> Tensor:
-        return bias.repeat_interleave(self.order)
-
-
-@dataclass(frozen=True)
-class TogetherOnGroup(Together):
-    """The same, from a feature map."""
 
     def enter(self, x: Tensor) -> Tensor:
         return x.flatten(1, 2)
 
+    def leave(self, y: Tensor) -> Tensor:
+        return torch.unflatten(y, 1, (-1, self.output_size))
+
+    def bias(self, constant: Tensor) -> Tensor:
+        return constant.flatten()
+
+    @property
+    def adjoint(self) -> Together:
+        return Together(self.output_size, self.input_size)
+
 
 @dataclass(frozen=True)
 class Neighbours(Arrangement):
-    """Channels are (element, neighbour, field) before, and (element, field) behind.
+    """Channels are (element, neighbour, field) before the convolution, (element, field) after it.
 
     Args:
         sources: for every element of the output, the elements it sees; -1 where there is none.
+        order: elements of the input.
     """
 
     sources: tuple[tuple[int, ...], ...]
+    order: int
 
     @property
     def blocks(self) -> int:  # type: ignore[override]
@@ -87,16 +90,26 @@ class Neighbours(Arrangement):
     def leave(self, y: Tensor) -> Tensor:
         return torch.unflatten(y, 1, (self.blocks, -1)).transpose(1, 2).contiguous()
 
+    @property
+    def adjoint(self) -> NeighboursTransposed:
+        return NeighboursTransposed(self.sources, self.order)
+
 
 @dataclass(frozen=True)
-class NeighboursTransposed(Neighbours):
-    """The adjoint: channels are (element, field) before, (element, neighbour, field) behind.
+class NeighboursTransposed(Arrangement):
+    """The adjoint: channels are (element, field) before, (element, neighbour, field) after.
 
     Args:
+        sources: as in `Neighbours`.
         order: elements of the output.
     """
 
+    sources: tuple[tuple[int, ...], ...]
     order: int
+
+    @property
+    def blocks(self) -> int:  # type: ignore[override]
+        return len(self.sources)
 
     def enter(self, x: Tensor) -> Tensor:
         return x.transpose(1, 2).flatten(1, 2)
@@ -112,9 +125,6 @@ class NeighboursTransposed(Neighbours):
         zero = parts.new_zeros(parts[:, 0, 0].shape)
         return torch.stack([sum(e[1:], e[0]) if e else zero for e in elements], dim=2)
 
-
-def neighbours_of(group: Group) -> tuple[tuple[int, ...], ...] | None:
-    """What every computed element of a group sees; None where each sees all."""
-    if group.interacting is None:
-        return None
-    return tuple(map(tuple, group.sources[group.outputs].tolist()))
+    @property
+    def adjoint(self) -> Neighbours:
+        return Neighbours(self.sources, self.order)

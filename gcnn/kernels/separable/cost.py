@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from gcnn.layers.separable.operators import BLOCK
-from gcnn.layers.separable.tree import Tree
+from gcnn.kernels.separable.operators import BLOCK
+from gcnn.kernels.separable.tree import Tree
 
 # Measured on CPUs, forward and backward: a product along an axis takes 1.15 times as long for
 # each multiplication as a dense convolution, and starting one as long as so many of them.

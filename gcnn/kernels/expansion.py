@@ -1,4 +1,8 @@
-"""From weights to filters: the two formulas on which every convolution here rests."""
+"""From weights to filters: the formulas on which every convolution here rests.
+
+Each takes weights `(out, in, ...)` between every pair of an input and an output field, and tables,
+and gives the filters of an ordinary convolution.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +10,22 @@ import torch
 from torch import Tensor
 
 
-def lifting_filters(weight: Tensor, basis: Tensor) -> Tensor:
-    """`filter[o, h, i] = Σ_k weight[o, i, k] · basis[k, h]`.
+def product(weight: Tensor, table: Tensor) -> Tensor:
+    """`filter[o, a, i, b] = Σ_p weight[o, i, p] · table[p, a, b]`: any linear choice of filters.
 
     Args:
-        weight: `(out, in, K)`.
-        basis: `(K, |H|, *kernel)`: function k moved by element h.
+        weight: `(out, in, ...)`, P numbers for every pair of fields.
+        table: `(P, A, B, *kernel)`: filter p from the numbers b of the input to the numbers a of
+            the output.
 
     Returns:
-        `(out, |H|, in, *kernel)`.
+        `(out · A, in · B, *kernel)`.
     """
-    order, kernel = basis.shape[1], basis.shape[2:]
-    filters = weight @ basis.flatten(1)
-    return torch.unflatten(filters, -1, (order, *kernel)).transpose(1, 2)
+    filters = weight.flatten(2) @ table.flatten(1)
+    return torch.unflatten(filters, -1, table.shape[1:]).transpose(1, 2).flatten(2, 3).flatten(0, 1)
 
 
-def group_filters(weight: Tensor, basis: Tensor, relative: Tensor) -> Tensor:
+def gather(weight: Tensor, basis: Tensor, relative: Tensor) -> Tensor:
     """`filter[o, h, i, h'] = Σ_k weight[o, i, m(h, h'), k] · basis[k, h]`.
 
     Args:
@@ -30,7 +34,7 @@ def group_filters(weight: Tensor, basis: Tensor, relative: Tensor) -> Tensor:
         relative: `(|H|, |H|)`: m(h, h'), the index of `h⁻¹h'`.
 
     Returns:
-        `(out, |H|, in, |H|, *kernel)`.
+        `(out · |H|, in · |H|, *kernel)`.
     """
     out_channels, in_channels, _, functions = weight.shape
     order, kernel = basis.shape[1], basis.shape[2:]
@@ -38,11 +42,11 @@ def group_filters(weight: Tensor, basis: Tensor, relative: Tensor) -> Tensor:
     steered = steered.view(order, order, out_channels, in_channels, functions)
     per_element = steered.permute(0, 2, 3, 1, 4).reshape(order, -1, functions)
     filters = torch.bmm(per_element, basis.transpose(0, 1).flatten(2))
-    filters = filters.view(order, out_channels, in_channels, order, *kernel)
-    return filters.transpose(0, 1)
+    filters = filters.view(order, out_channels, in_channels * order, *kernel)
+    return filters.transpose(0, 1).flatten(0, 1)
 
 
-def neighbour_filters(weight: Tensor, basis: Tensor, seen: Tensor) -> Tensor:
+def neighbours(weight: Tensor, basis: Tensor, seen: Tensor) -> Tensor:
     """`filter[h, o, m, i] = Σ_k weight[o, i, m, k] · basis[k, h]`, zero where h sees nothing.
 
     For windows of a group, where an element only sees its M neighbours `h m`.
@@ -53,7 +57,7 @@ def neighbour_filters(weight: Tensor, basis: Tensor, seen: Tensor) -> Tensor:
         seen: `(|H'|, M)`: whether there is a neighbour.
 
     Returns:
-        `(|H'|, out, M, in, *kernel)`.
+        `(|H'| · out, M · in, *kernel)`, for a convolution with |H'| groups of channels.
     """
     kernel = basis.shape[2:]
     rows = weight.transpose(1, 2)
@@ -62,35 +66,26 @@ def neighbour_filters(weight: Tensor, basis: Tensor, seen: Tensor) -> Tensor:
     matrices = rows.flatten(0, 2).expand(len(seen), -1, -1)
     filters = torch.bmm(matrices, basis.transpose(0, 1).flatten(2))
     filters = filters.view(len(seen), *rows.shape[:3], *kernel)
-    return filters * seen.view(len(seen), 1, -1, *(1,) * (1 + len(kernel))).to(filters.dtype)
+    filters = filters * seen.view(len(seen), 1, -1, *(1,) * (1 + len(kernel))).to(filters.dtype)
+    return filters.flatten(2, 3).flatten(0, 1)
 
 
-def relative_basis(basis: Tensor, relative: Tensor) -> Tensor:
-    """`table[m, k, h, h'] = basis[k, h] where m = m(h, h'), else 0`.
+def relative_basis(relative: Tensor, basis: Tensor) -> Tensor:
+    """`table[(m, k), h, h'] = basis[k, h] where m = m(h, h'), else 0`: `gather` as a `product`.
 
-    With it `group_filters` is a single matrix product. It has M·|H| times as many entries as
-    the basis, most of them zero, which pays as long as it fits into a processor's cache.
+    It has M·|H| times as many entries as the basis, most of them zero, which pays as long as it
+    fits into a processor's cache.
+
+    Args:
+        relative: `(|H|, |H|)`.
+        basis: `(K, |H|, *kernel)`.
 
     Returns:
-        `(M, K, |H|, |H|, *kernel)`.
+        `(M · K, |H|, |H|, *kernel)`.
     """
     functions, order, kernel = basis.shape[0], basis.shape[1], basis.shape[2:]
     relatives = int(relative.max()) + 1
     table = basis.new_zeros(relatives, order, order, functions, *kernel)
     here = torch.arange(order, device=relative.device)
     table[relative, here[:, None], here] = basis.transpose(0, 1)[:, None]
-    return table.movedim(3, 1)
-
-
-def group_filters_at_once(weight: Tensor, table: Tensor) -> Tensor:
-    """`group_filters` from the table of `relative_basis`.
-
-    Args:
-        weight: `(out, in, M, K)`.
-        table: `(M, K, |H|, |H|, *kernel)`.
-
-    Returns:
-        `(out, |H|, in, |H|, *kernel)`.
-    """
-    filters = weight.flatten(2) @ table.flatten(2).flatten(0, 1)
-    return torch.unflatten(filters, -1, table.shape[2:]).transpose(1, 2)
+    return table.movedim(3, 1).flatten(0, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gcnn.layers.separable.plan import Plan, Slab
+from gcnn.kernels.separable.plan import Plan, Slab
 
 
 def correlate(x: Tensor, mixing: Tensor, plan: Plan) -> Tensor:

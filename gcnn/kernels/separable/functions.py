@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gcnn.layers.separable import products
-from gcnn.layers.separable.plan import Plan
+from gcnn.kernels.separable import products
+from gcnn.kernels.separable.plan import Plan
 
 
 def correlate(x: Tensor, mixing: Tensor, plan: Plan) -> Tensor:

@@ -5,13 +5,9 @@ import itertools
 import pytest
 import torch
 
-from gcnn import groups, layers
-from gcnn.layers.expansion import (
-    group_filters,
-    group_filters_at_once,
-    lifting_filters,
-    relative_basis,
-)
+from gcnn import groups
+from gcnn.kernels import group_kernel
+from gcnn.kernels.expansion import gather, product, relative_basis
 from tests.gcnn.cases import SCALED, WITHOUT_PRODUCTS, cube, left_right
 
 GROUPS = (
@@ -38,18 +34,19 @@ def random(*shape):
 def test_lifting_filters_sum_weights_times_moved_functions(group):
     basis = tables(group)
     weight = random(2, 3, len(basis))
-    expected = torch.zeros(2, group.order, 3, 3, 3, dtype=torch.float64)
+    expected = torch.zeros(2, group.order, 3, *basis.shape[2:], dtype=torch.float64)
     for o, h, i, k in itertools.product(range(2), range(group.order), range(3), range(len(basis))):
         expected[o, h, i] += weight[o, i, k] * basis[k, h]
-    torch.testing.assert_close(lifting_filters(weight, basis), expected)
+    filters = product(weight, basis.unsqueeze(2))
+    torch.testing.assert_close(filters, expected.flatten(0, 1))
 
 
 @over_groups
 def test_group_filters_take_the_weights_of_the_relative_element(group):
     basis, order = tables(group), group.order
     weight = random(2, 2, len(group.relative_matrices), len(basis))
-    filters = group_filters(weight, basis, group.relative)
-    assert filters.shape == (2, order, 2, order, 3, 3)
+    filters = gather(weight, basis, group.relative)
+    filters = filters.view(2, order, 2, order, *basis.shape[2:])
     for h, g in itertools.product(range(order), repeat=2):
         relative = torch.linalg.inv(group.matrices[h]) @ group.matrices[g]
         distance = (group.relative_matrices - relative).abs().amax(dim=(1, 2))
@@ -65,21 +62,21 @@ def test_group_filters_take_the_weights_of_the_relative_element(group):
 def test_filters_expanded_at_once_are_those_expanded_by_gathering(group):
     basis = tables(group)
     weight = random(2, 3, len(group.relative_matrices), len(basis))
-    at_once = group_filters_at_once(weight, relative_basis(basis, group.relative))
-    torch.testing.assert_close(at_once, group_filters(weight, basis, group.relative))
+    at_once = product(weight, relative_basis(group.relative, basis))
+    torch.testing.assert_close(at_once, gather(weight, basis, group.relative))
 
 
 def test_large_tables_are_gathered_and_small_ones_are_not():
     small, large = groups.SteerableSE2(8), groups.SteerableSE2(12)
-    assert layers.GroupConv(small, 1, 1, 3)._basis.shape == (8, 6, 8, 8, 3, 3)
-    assert layers.GroupConv(large, 1, 1, 5)._basis.shape == (11, 12, 5, 5)
+    assert group_kernel(small, small.basis, 3).formula is product
+    assert group_kernel(large, large.basis, 5).formula is gather
 
 
 def test_voxels_expand_too():
     group = cube()
     basis = tables(group)
     weight = random(1, 1, 24, 27)
-    filters = group_filters(weight, basis, group.relative)
+    filters = gather(weight, basis, group.relative).view(1, 24, 1, 24, 3, 3, 3)
     h, g = 5, 17
     expected = torch.einsum("k,kxyz->xyz", weight[0, 0, group.relative[h, g]], basis[:, h])
     torch.testing.assert_close(filters[0, h, 0, g], expected)
@@ -89,5 +86,5 @@ def test_voxels_expand_too():
 def test_expansion_keeps_the_dtype(dtype):
     group = groups.P4()
     basis = tables(group).to(dtype)
-    assert lifting_filters(random(1, 2, 9).to(dtype), basis).dtype == dtype
-    assert group_filters(random(1, 2, 4, 9).to(dtype), basis, group.relative).dtype == dtype
+    assert product(random(1, 2, 9).to(dtype), basis.unsqueeze(2)).dtype == dtype
+    assert gather(random(1, 2, 4, 9).to(dtype), basis, group.relative).dtype == dtype

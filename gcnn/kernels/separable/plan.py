@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from gcnn.filters import Factors
-from gcnn.layers.separable.operators import Operator, axis_operators, blocks, support
-from gcnn.layers.separable.tree import Tree
+from gcnn.kernels.separable.operators import Operator, axis_operators, blocks, support
+from gcnn.kernels.separable.tree import Tree
 
 
 @dataclass(frozen=True)

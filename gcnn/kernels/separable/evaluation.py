@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from gcnn.filters import Factors
-from gcnn.layers.separable.cost import Problem, most_maps
-from gcnn.layers.separable.functions import correlate, transpose
-from gcnn.layers.separable.plan import Plan, Window, make_plan, trees
+from gcnn.kernels.separable.cost import Problem, most_maps
+from gcnn.kernels.separable.functions import correlate, transpose
+from gcnn.kernels.separable.plan import Plan, Window, make_plan, trees
 
 # Numbers in the maps of a slab: few enough to stay in a processor's cache.
 _SLAB = 2**20

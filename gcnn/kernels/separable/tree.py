@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from gcnn.layers.separable.operators import Operator
+from gcnn.kernels.separable.operators import Operator
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ import math
 from contextlib import ExitStack, contextmanager
 from unittest import mock
 
+from gcnn.kernels.separable.cost import Problem
+from gcnn.kernels.separable.evaluation import AxisByAxis
 from gcnn.layers.convolution import Convolution
-from gcnn.layers.separable.cost import Problem
-from gcnn.layers.separable.evaluation import AxisByAxis
 
 
 def _refuse(*_):

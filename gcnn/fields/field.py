@@ -1,0 +1,58 @@
+"""The interface of all fields."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+
+class Field(ABC):
+    """A representation ρ of the group: moving a feature map by h turns `f(x)` into `ρ(h) f(h⁻¹x)`.
+
+    A field is the same for all channels and places of a feature map, and orthogonal:
+    `ρ(h)⁻¹ = ρ(h)ᵀ`. On a window of an infinite group ρ(h) has a row of zeros for what comes from
+    outside.
+
+    A new field is its `size` and its `action`; `invariant` and `evaluate` too, unless its numbers
+    are samples of a function on the group.
+    """
+
+    size: int
+    """How many numbers there are: the length of axis 2."""
+
+    @abstractmethod
+    def action(self, matrix: Tensor) -> Tensor:
+        """ρ(h), `(size, size)` float64.
+
+        Args:
+            matrix: `(d, d)`, the element h.
+        """
+
+    def move(self, features: Tensor, matrix: Tensor) -> Tensor:
+        """`ρ(h) f` at every place; nothing changes its place.
+
+        Args:
+            features: `(batch, channels, size, *space)`.
+            matrix: `(d, d)`, the element h.
+        """
+        mixed = features.movedim(2, -1) @ self.action(matrix).T.to(features)
+        return torch.movedim(mixed, -1, 2)
+
+    @property
+    def invariant(self) -> Tensor:
+        """`(size,)` float64, what no element moves: a bias goes there, and norms centre there."""
+        return torch.ones(self.size, dtype=torch.float64)
+
+    def constant(self, values: Tensor) -> Tensor:
+        """The fields of constant functions, `(channels,)` to `(channels, size)`."""
+        return values[:, None] * self.invariant.to(values)
+
+    def evaluate(self, features: Tensor) -> Tensor:
+        """The values that pooling and pointwise functions work on, `(batch, channels, S, *space)`.
+
+        Args:
+            features: `(batch, channels, size, *space)`.
+        """
+        return features

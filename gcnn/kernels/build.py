@@ -1,0 +1,154 @@
+"""Kernels of lifting and group convolutions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from gcnn.fields import Field, Regular, Trivial
+from gcnn.filters import Basis, SeparableBasis
+from gcnn.geometry import find
+from gcnn.groups import Group
+from gcnn.kernels.arrangement import Arrangement, Neighbours, Together
+from gcnn.kernels.expansion import gather, neighbours, product, relative_basis
+from gcnn.kernels.gain import expected_gain
+from gcnn.kernels.kernel import Kernel
+from gcnn.kernels.separable import AxisByAxis, Window
+from gcnn.kernels.solved import equivariant_filters
+from gcnn.kernels.table import Table
+
+# Up to here the table of `relative_basis` stays in a processor's cache, and one product with it
+# is two to three times as fast as gathering the weights first; above, it is slower.
+_LARGEST_TABLE = 100_000
+_SAME = 1e-9
+
+
+def lifting_kernel(group: Group, basis: Basis, kernel_size: int) -> Kernel:
+    """From images to feature maps on a group."""
+    if not isinstance(group.field, Regular):
+        return _solved(group, Trivial(), basis, kernel_size)
+    count, order, size = _sampled(group, basis, kernel_size).shape[:3]
+    return Kernel(
+        basis=basis,
+        input_field=Trivial(),
+        output_field=group.field,
+        size=size,
+        shape=(count,),
+        gain=_gain(group, basis, kernel_size),
+        formula=product,
+        tables=(_table(group, basis, kernel_size, _from_one_number),),
+        arrangement=Together(1, order),
+        axis_by_axis=_axis_by_axis(group, basis, kernel_size, ((0,),) * order, range(order)),
+    )
+
+
+def group_kernel(group: Group, basis: Basis, kernel_size: int) -> Kernel:
+    """From feature maps on a group to feature maps on it, or on its `target`."""
+    if not isinstance(group.field, Regular):
+        return _solved(group, group.field, basis, kernel_size)
+    count, order, size = _sampled(group, basis, kernel_size).shape[:3]
+    relatives, sources = len(group.relative_matrices), group.sources[group.outputs]
+    seen = tuple(map(tuple, sources.tolist()))
+    formula: Callable[..., Tensor] = product
+    arrangement: Arrangement = Together(order, order)
+    interacting = order
+    if group.interacting is not None:
+        formula, arrangement, interacting = neighbours, Neighbours(seen, order), relatives
+        outputs = _table(group, basis, kernel_size, partial(_of_elements, group.outputs))
+        tables: tuple[Table, ...] = (outputs, Table((sources >= 0).clone))
+    elif relatives * count * order**2 * size**group.dim <= _LARGEST_TABLE:
+        tables = (_table(group, basis, kernel_size, partial(relative_basis, group.relative)),)
+    else:
+        formula = gather
+        tables = (_table(group, basis, kernel_size, _unchanged), Table(group.relative.clone))
+    return Kernel(
+        basis=basis,
+        input_field=group.field,
+        output_field=group.target.field,
+        size=size,
+        shape=(relatives, count),
+        gain=interacting * _gain(group, basis, kernel_size),
+        formula=formula,
+        tables=tables,
+        arrangement=arrangement,
+        axis_by_axis=_axis_by_axis(group, basis, kernel_size, seen, group.outputs.tolist()),
+    )
+
+
+def adjoint_kernel(group: Group, basis: Basis, kernel_size: int) -> Kernel:
+    """Of the transposed convolution: the adjoint of the `group_kernel`."""
+    return group_kernel(group, basis, kernel_size).adjoint
+
+
+def _solved(group: Group, input_field: Field, basis: Basis, kernel_size: int) -> Kernel:
+    """Between any fields: weights are coordinates among all filters that move with the group."""
+    arrange = partial(equivariant_filters, input_field, group.field, group.matrices)
+    filters = arrange(_sampled(group, basis, kernel_size))
+    return Kernel(
+        basis=basis,
+        input_field=input_field,
+        output_field=group.field,
+        size=filters.shape[-1],
+        shape=(len(filters),),
+        gain=expected_gain(filters.transpose(1, 2).flatten(0, 1), basis.power),
+        formula=product,
+        tables=(_table(group, basis, kernel_size, arrange),),
+        arrangement=Together(input_field.size, group.field.size),
+        axis_by_axis=None,
+    )
+
+
+def _sampled(group: Group, basis: Basis, kernel_size: int) -> Tensor:
+    return basis.sample(group.matrices, kernel_size).detach()
+
+
+def _table(
+    group: Group, basis: Basis, kernel_size: int, arrange: Callable[[Tensor], Tensor]
+) -> Table:
+    """The functions of the basis, arranged for a formula."""
+    make = partial(_arranged, arrange, basis, group.matrices, kernel_size)
+    return Table(make, learned=isinstance(basis, nn.Module))
+
+
+def _arranged(
+    arrange: Callable[[Tensor], Tensor], basis: Basis, matrices: Tensor, kernel_size: int
+) -> Tensor:
+    return arrange(basis.sample(matrices, kernel_size))
+
+
+def _unchanged(functions: Tensor) -> Tensor:
+    return functions
+
+
+def _from_one_number(functions: Tensor) -> Tensor:
+    return functions.unsqueeze(2)
+
+
+def _of_elements(elements: Tensor, functions: Tensor) -> Tensor:
+    return functions[:, elements]
+
+
+def _gain(group: Group, basis: Basis, kernel_size: int) -> float:
+    """The gain of the basis, without the scales: it is the same for every list of them."""
+    matrices = group.matrices
+    scales = torch.linalg.det(matrices).abs() ** (1 / group.dim)
+    if (scales - 1).abs().max() > _SAME:
+        units = matrices / scales[:, None, None]
+        matrices = units[find(units, units).unique()]
+    return expected_gain(basis.sample(matrices, kernel_size).detach(), basis.power)
+
+
+def _axis_by_axis(
+    group: Group,
+    basis: Basis,
+    kernel_size: int,
+    sources: tuple[tuple[int, ...], ...],
+    outputs: Sequence[int],
+) -> Callable[[Window], AxisByAxis] | None:
+    if not isinstance(basis, SeparableBasis) or group.dim == 1:
+        return None
+    factors = basis.factors(group.matrices, kernel_size)
+    return None if factors is None else partial(AxisByAxis, factors, sources, tuple(outputs))
