@@ -7,7 +7,7 @@ import functools
 import torch
 from torch import Tensor, nn
 
-from gcnn.geometry import ordinary_tensors
+from gcnn.geometry import along_axis, ordinary_tensors
 from gcnn.layers.memory_layout import in_layout_of
 from gcnn.layers.spatial import over_space
 
@@ -55,23 +55,14 @@ class AntiAliased(nn.Module):
         finer = [interpolation_matrix(x.shape[axis]).to(x) for axis in axes]
         fine = x
         for axis, matrix in zip(axes, finer, strict=True):
-            fine = _along(fine, axis, matrix)
+            fine = along_axis(fine, axis, matrix)
         coarse = self.activation(fine)
         for axis, matrix in zip(axes, finer, strict=True):
-            coarse = _along(coarse, axis, matrix.T / 2)
+            coarse = along_axis(coarse, axis, matrix.T / 2)
         return in_layout_of(x, coarse, self.dim)
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}"
-
-
-def _along(x: Tensor, axis: int, matrix: Tensor) -> Tensor:
-    """Multiply one of the space axes by a matrix; the last two need no transposed copy."""
-    if axis == x.ndim - 1:
-        return x @ matrix.T
-    if axis == x.ndim - 2:
-        return matrix @ x
-    return (x.movedim(axis, -1) @ matrix.T).movedim(-1, axis)
 
 
 def interpolation_matrix(size: int) -> Tensor:

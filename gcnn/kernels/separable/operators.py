@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from gcnn.geometry import along_axis
+
 # Rows of a banded matrix that are multiplied at once: few zeros, yet a product worth starting.
 BLOCK = 32
 
@@ -101,18 +103,8 @@ class Operator:
 
 
 def _expand(matrices: Tensor, x: Tensor, axis: int) -> list[Tensor]:
-    count, rows, _ = matrices.shape
-    stacked = matrices.reshape(count * rows, -1)
-    if axis == x.ndim - 1:
-        return list((x @ stacked.T).split(rows, dim=-1))
-    inner = x.shape[axis + 1 :]
-    y = stacked @ x.flatten(axis + 1)
-    return [part.unflatten(-1, inner) for part in y.split(rows, dim=-2)]
+    return list(along_axis(x, axis, matrices.flatten(0, 1)).split(matrices.shape[1], dim=axis))
 
 
 def _contract(matrices: Tensor, maps: list[Tensor], axis: int) -> Tensor:
-    if axis == maps[0].ndim - 1:
-        return torch.cat(maps, dim=-1) @ matrices.transpose(0, 1).flatten(1).T
-    inner = maps[0].shape[axis + 1 :]
-    stacked = torch.cat([m.flatten(axis + 1) for m in maps], dim=-2)
-    return torch.unflatten(matrices.transpose(0, 1).flatten(1) @ stacked, -1, inner)
+    return along_axis(torch.cat(maps, dim=axis), axis, matrices.transpose(0, 1).flatten(1))
