@@ -26,10 +26,10 @@ from experiments.common.errors import UserError
 from experiments.common.evaluation import TrainedRun
 from experiments.tumour.datamodule import MULTIPLE, TumourData
 from experiments.tumour.inference import pad_to_multiple, segment
-from experiments.tumour.resampling import zoom, zoom_mask
-from experiments.tumour.scaling import SCALES, score
+from experiments.tumour.scaling import SCALES, score, zoom_mask
 from experiments.tumour.train import TUMOUR
 from experiments.tumour.volumes import preprocess
+from gcnn.geometry import zoom
 from gcnn.groups import ScaleTranslation
 from gcnn.layers import GroupPool
 
@@ -88,18 +88,18 @@ def measure(run: Path) -> Findings:
         image, mask = torch.from_numpy(volume.image), torch.from_numpy(volume.mask)
         found.sizes.append(int(mask[0].sum()))
         for index, scale in enumerate(SCALES):
-            scaled, truth = zoom(image, scale), zoom_mask(mask, scale)
+            scaled, truth = zoom(image, scale, dim=3), zoom_mask(mask, scale)
             for way, projection in ways.items():
                 network.project = projection
                 result = score(segment(network, scaled), truth, volume.spacing)
                 found.dice[way][index].append(result.mean("dice"))
         still = features(network, image)
         for step, scale in enumerate(group.scales[1:], start=1):
-            moved = features(network, zoom(image, scale))
+            moved = features(network, zoom(image, scale, dim=3))
             pairs = zip(moved.unbind(1)[step:], still.unbind(1), strict=False)
-            errors = [error(there, zoom(here, scale)) for there, here in pairs]
+            errors = [error(there, zoom(here, scale, dim=3)) for there, here in pairs]
             found.features.setdefault(scale, []).append(fmean(errors))
-            whole = error(own(moved[None])[0], zoom(own(still[None])[0], scale))
+            whole = error(own(moved[None])[0], zoom(own(still[None])[0], scale, dim=3))
             found.projected.setdefault(scale, []).append(whole)
     return found
 

@@ -15,13 +15,12 @@ whole volume is compared: outside it there is nothing that one side could see an
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from experiments.common.metrics import dice_by_region
-from experiments.tumour.resampling import zoom
+from gcnn.geometry import zoom
 
 __all__ = ["Commutation", "commutation"]
 
@@ -46,8 +45,8 @@ def commutation(observed: Tensor, still: Tensor, factor: float) -> Commutation:
         still: probabilities (R, D, H, W) for the volume as it is.
         factor: by which it was scaled.
     """
-    expected = zoom(still, factor).clamp(0, 1)
-    back = _centre(zoom(expected, 1 / factor).clamp(0, 1), still.shape)
+    expected = zoom(still, factor, dim=3).clamp(0, 1)
+    back = zoom(expected, 1 / factor, dim=3, size=still.shape[-3:]).clamp(0, 1)
     masks = [(p > 0.5).float()[None] for p in (observed, expected)]
     known = masks[0].flatten(2).any(2) | masks[1].flatten(2).any(2)
     agreement = dice_by_region(*masks)[known]
@@ -61,11 +60,3 @@ def commutation(observed: Tensor, still: Tensor, factor: float) -> Commutation:
 def _relative(one: Tensor, other: Tensor) -> float:
     size = one.double().norm() + other.double().norm()
     return float(2 * (one.double() - other.double()).norm() / size.clamp(min=1e-300))
-
-
-def _centre(volume: Tensor, shape: Sequence[int]) -> Tensor:
-    """The middle of a volume, as large as `shape`; their edges differ by even numbers."""
-    for axis in (-3, -2, -1):
-        spare = volume.shape[axis] - shape[axis]
-        volume = volume.narrow(axis, spare // 2, shape[axis])
-    return volume

@@ -11,7 +11,7 @@ At each scale s every test case is segmented by two protocols:
 In both the network sees the tumour s times as large, in voxels, as in training. The first asks for
 nothing but the outline on the grid of the network; the second for the outline that a radiologist
 gets, on the original voxels, and at scale 1 too includes what bringing it back costs. Volumes are
-resampled by cubic convolution ("resampled") or linearly, as in preprocessing ("spacing"), in both
+resampled by cubic splines ("resampled") or linearly, as in preprocessing ("spacing"), in both
 cases without aliasing; masks linearly, and cut at one half.
 """
 
@@ -28,8 +28,8 @@ from torch import Tensor
 from experiments.common.metrics import dice_by_region, hausdorff_95, iou_by_region, soft_dice
 from experiments.tumour.commutation import Commutation, commutation
 from experiments.tumour.grids import resample
-from experiments.tumour.resampling import zoom, zoom_mask
 from experiments.tumour.volumes import Volume, preprocess
+from gcnn.geometry import zoom
 
 __all__ = [
     "MEAN",
@@ -43,6 +43,7 @@ __all__ = [
     "scale_study",
     "score",
     "statistics_of",
+    "zoom_mask",
 ]
 
 Metric: TypeAlias = Literal["dice", "iou", "soft_dice", "hausdorff_95"]
@@ -219,7 +220,7 @@ class _Case:
 
     def resampled(self, scale: float) -> tuple[Tensor, CaseScore]:
         """The probabilities for the scaled volume, and their score against the scaled mask."""
-        found = self.still if scale == 1 else self.segment(zoom(self.image, scale))
+        found = self.still if scale == 1 else self.segment(zoom(self.image, scale, dim=3))
         return found, score(found, zoom_mask(self.mask, scale), self.prepared.spacing)
 
     def respaced(self, scale: float) -> CaseScore:
@@ -230,6 +231,11 @@ class _Case:
             found = self.segment(torch.from_numpy(prepared.image))
         there = resample(found.numpy(), prepared.grid, self.native.grid)
         return score(torch.from_numpy(there).clamp(0, 1), self.native_mask, self.native.spacing)
+
+
+def zoom_mask(mask: Tensor, factor: float) -> Tensor:
+    """Masks (*, D, H, W) of 0 and 1 scaled linearly and cut at one half; their own dtype."""
+    return (zoom(mask.float(), factor, 3, "linear") > 0.5).to(mask.dtype)
 
 
 def statistics_of(values: Sequence[float]) -> dict[str, float | None]:

@@ -41,8 +41,7 @@ def transform(image: Tensor, matrix: Tensor, interpolation: str = "cubic") -> Te
     Raises:
         ValueError: unknown interpolation, or fewer axes than the matrix has rows.
     """
-    if interpolation not in INTERPOLATIONS:
-        raise ValueError(f"interpolation must be one of {INTERPOLATIONS}, got {interpolation!r}")
+    require_interpolation(interpolation)
     dim = matrix.shape[-1]
     if image.ndim < dim:
         raise ValueError(f"a {dim}D matrix moves {dim} axes, the image has only {image.ndim}")
@@ -60,6 +59,12 @@ def transform(image: Tensor, matrix: Tensor, interpolation: str = "cubic") -> Te
     return _sample(image, points, interpolation)
 
 
+def require_interpolation(interpolation: str) -> None:
+    """Refuse an interpolation that is not known, naming those that are."""
+    if interpolation not in INTERPOLATIONS:
+        raise ValueError(f"interpolation must be one of {INTERPOLATIONS}, got {interpolation!r}")
+
+
 def _stretch(image: Tensor, factors: Sequence[float], interpolation: str) -> Tensor:
     """`image` `(*, *space)` with every axis stretched by its factor about the centre.
 
@@ -67,19 +72,19 @@ def _stretch(image: Tensor, factors: Sequence[float], interpolation: str) -> Ten
     combinations of taps.
     """
     for axis, factor in enumerate(factors, start=image.ndim - len(factors)):
-        operator = _stretching(image.shape[axis], factor, interpolation).to(image)
+        size = image.shape[axis]
+        operator = stretching(size, factor, interpolation, size).to(image)
         image = along_axis(image, axis, operator)
     return image
 
 
 @ordinary_tensors()
-def _stretching(size: int, factor: float, interpolation: str) -> Tensor:
-    """The matrix `(size, size)` that stretches one axis by `factor`."""
-    centre = (size - 1) / 2
-    position = (torch.arange(size, dtype=torch.float64) - centre) / factor + centre
-    index, weight = _taps(position, size, interpolation)
-    operator = torch.zeros(size, size, dtype=torch.float64)
-    operator.index_put_((torch.arange(size).expand_as(index), index), weight, accumulate=True)
+def stretching(size: int, factor: float, interpolation: str, stretched: int) -> Tensor:
+    """The matrix `(stretched, size)` that stretches one axis about the centre of both grids."""
+    position = torch.arange(stretched, dtype=torch.float64) - (stretched - 1) / 2
+    index, weight = _taps(position / factor + (size - 1) / 2, size, interpolation)
+    operator = torch.zeros(stretched, size, dtype=torch.float64)
+    operator.index_put_((torch.arange(stretched).expand_as(index), index), weight, accumulate=True)
     degree = _SPLINES.get(interpolation)
     return operator if degree is None else operator @ _spline_prefilter(size, degree)
 

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from experiments.tumour.commutation import commutation
 from experiments.tumour.grids import Grid
-from experiments.tumour.resampling import zoom
 from experiments.tumour.scaling import (
     MEAN,
     METRICS,
@@ -18,8 +17,10 @@ from experiments.tumour.scaling import (
     scale_study,
     score,
     statistics_of,
+    zoom_mask,
 )
 from experiments.tumour.volumes import Volume
+from gcnn.geometry import zoom
 
 
 def volume(name: str = "case", radius: float = 9.0, spacing: float = 1.0) -> Volume:
@@ -128,15 +129,31 @@ def test_regions_are_scored_apart_and_averaged() -> None:
 @pytest.mark.parametrize("factor", [0.7, 0.9, 1.0])
 def test_probabilities_that_scale_with_the_volume_commute(factor: float) -> None:
     still = bright(torch.from_numpy(volume().image))
-    found = commutation(zoom(still, factor).clamp(0, 1), still, factor)
+    found = commutation(zoom(still, factor, dim=3).clamp(0, 1), still, factor)
     assert found.error == pytest.approx(0, abs=1e-6) and found.agreement == 1
     assert (found.floor == 0) == (factor == 1) and found.floor < 0.12
 
 
 def test_the_error_of_a_network_that_finds_nothing_at_one_scale_is_two() -> None:
     still = bright(torch.from_numpy(volume().image))
-    found = commutation(torch.zeros_like(zoom(still, 0.8)), still, 0.8)
+    found = commutation(torch.zeros_like(zoom(still, 0.8, dim=3)), still, 0.8)
     assert found.error == pytest.approx(2.0) and found.agreement == 0
+
+
+def test_the_volume_of_a_scaled_ball_is_that_of_the_smaller_ball() -> None:
+    axis = torch.arange(48) - 23.5
+    squares = axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2
+    ball = (squares <= 15.0**2).to(torch.uint8)[None]
+    scaled = zoom_mask(ball, 0.8)
+    assert scaled.dtype == torch.uint8 and set(scaled.unique().tolist()) == {0, 1}
+    assert scaled.sum().item() == pytest.approx(4 / 3 * math.pi * 12.0**3, rel=0.02)
+
+
+def test_nested_masks_stay_nested() -> None:
+    generator = torch.Generator().manual_seed(0)
+    outer = (torch.rand(1, 16, 16, 16, generator=generator) > 0.4).to(torch.uint8)
+    inner = outer * (torch.rand(1, 16, 16, 16, generator=generator) > 0.4).to(torch.uint8)
+    assert bool((zoom_mask(inner, 0.7) <= zoom_mask(outer, 0.7)).all())
 
 
 def test_what_cannot_be_studied_is_refused() -> None:
