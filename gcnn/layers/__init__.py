@@ -5,6 +5,7 @@ from gcnn.layers.dropout import GroupDropout
 from gcnn.layers.frozen import freeze
 from gcnn.layers.group_convolution import GroupConv
 from gcnn.layers.group_pooling import GroupPool
+from gcnn.layers.input_lifting import InputLifting
 from gcnn.layers.lifting import LiftingConv
 from gcnn.layers.normalization import GroupBatchNorm, GroupInstanceNorm
 from gcnn.layers.spatial_pooling import SpatialAvgPool, SpatialBlurPool, SpatialMaxPool
@@ -19,6 +20,7 @@ __all__ = [
     "GroupDropout",
     "GroupInstanceNorm",
     "GroupPool",
+    "InputLifting",
     "LiftingConv",
     "SpatialAvgPool",
     "SpatialBlurPool",
