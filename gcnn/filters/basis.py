@@ -20,6 +20,11 @@ class Basis(ABC):
 
     A subclass is a frozen dataclass (its fields are its settings, so that equal bases compare and
     hash as equal) that implements `move`.
+
+    >>> from gcnn.filters import Pixels
+    >>> from gcnn.geometry import rotation
+    >>> Pixels().sample(torch.stack([rotation(0), rotation(90)]), kernel_size=3).shape
+    torch.Size([9, 2, 3, 3])
     """
 
     power: Power = Power()

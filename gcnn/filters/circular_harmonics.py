@@ -20,6 +20,9 @@ class CircularHarmonics(SteerableBasis):
     possible (Weiler, Hamprecht and Storath, "Learning steerable filters for rotation equivariant
     CNNs", CVPR 2018).
 
+    >>> CircularHarmonics().sample(torch.eye(2, dtype=torch.float64)[None], kernel_size=5).shape
+    torch.Size([11, 1, 5, 5])
+
     Args:
         max_frequency: the largest angular frequency of any ring but the outermost.
         width: σ of the rings, in pixels.

@@ -34,6 +34,9 @@ class HermiteGaussian(SeparableBasis):
     Sosnovik, Szmaja and Smeulders, "Scale-equivariant steerable networks", ICLR 2020, use such
     functions in the plane, without the correction.
 
+    >>> HermiteGaussian().degrees(dim=2, kernel_size=7)
+    ((0, 0), (0, 1), (1, 0), (1, 1), (0, 2), (2, 0))
+
     Args:
         order: the largest degree: of a polynomial in all coordinates together ("total"), or in
             each of them ("tensor").

@@ -29,6 +29,10 @@ class OptimalSteerable(SteerableBasis):
     spectrum, each scaled by its standard deviation: independent weights of equal variance draw
     filters that look like the features. All turn exactly by 90°.
 
+    >>> still = torch.eye(2, dtype=torch.float64)[None]
+    >>> OptimalSteerable(functions=7).sample(still, kernel_size=5).shape
+    torch.Size([7, 1, 5, 5])
+
     Args:
         power: the power spectrum expected in the features.
         functions: K, how many real functions; by default as many as `CircularHarmonics` has (6,

@@ -19,6 +19,11 @@ class Pixels(Basis):
     linearly between them (bilinearly in 2D), which blurs the filter a little. Serves any group in
     any dimension.
 
+    >>> from gcnn.geometry import rotation
+    >>> basis = Pixels().sample(torch.stack([rotation(0), rotation(90)]), kernel_size=3)
+    >>> torch.equal(basis[:, 1], torch.rot90(basis[:, 0], 1, (-2, -1)))
+    True
+
     Args:
         disc: keep only the pixels whose centres lie inside the disc (ball) of radius
             `(kernel_size - 1) / 2`: hardly anything of them leaves the kernel, at any angle. The

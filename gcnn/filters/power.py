@@ -14,6 +14,9 @@ class Power:
 
     The first term is a smooth image, the second what ReLUs and noise add at all frequencies.
 
+    >>> Power(smoothness=1.0, floor=0.5)(torch.tensor([0.0, 100.0])).tolist()
+    [1.5, 0.5]
+
     Args:
         smoothness: correlation length in pixels; ω is in radians per pixel.
         floor: power at all frequencies up to the Nyquist frequency, relative to the first term.

@@ -20,6 +20,10 @@ class Factors:
     `filter[k, h] = Π_j tables[j, h, degrees[k, j]]` over the axes j of a spatial tensor. A
     convolution with all of them can be done axis by axis.
 
+    >>> row, column = torch.tensor([[[[1.0, 1.0]]], [[[1.0, 2.0]]]])
+    >>> Factors(torch.stack([row, column]), degrees=((0, 0),)).product().tolist()
+    [[[[1.0, 2.0], [1.0, 2.0]]]]
+
     Attributes:
         tables: `(d, |H|, n, kernel_size)` float64: n functions of one coordinate, for every axis
             and every element.
@@ -54,7 +58,13 @@ class Factors:
 
 
 class SeparableBasis(Basis):
-    """A basis that can say how its functions factorise, as long as nothing turns them."""
+    """A basis that can say how its functions factorise, as long as nothing turns them.
+
+    >>> from gcnn.filters import HermiteGaussian
+    >>> factors = HermiteGaussian().factors(torch.eye(3, dtype=torch.float64)[None], kernel_size=7)
+    >>> factors.tables.shape  # for 3 axes and one element, 3 functions of 7 pixels
+    torch.Size([3, 1, 3, 7])
+    """
 
     @abstractmethod
     def factorise(self, matrices: Tensor, kernel_size: int) -> Factors | None:

@@ -15,6 +15,10 @@ from gcnn.filters.basis import Basis
 class CircularFunctions:
     """Complex functions on the kernel grid, each with one angular frequency.
 
+    >>> from gcnn.filters import CircularHarmonics
+    >>> CircularHarmonics().circular_functions(kernel_size=3).frequencies.tolist()
+    [0, 0, 1, 2]
+
     Attributes:
         frequencies: `(F,)` integers n ≥ 0.
         values: `(F, k, k)` complex128; turning the plane by θ multiplies function f by
@@ -36,6 +40,12 @@ class SteerableBasis(Basis):
 
     Each function with n > 0 gives two real ones, its real and its imaginary part; n = 0 gives
     one. A rotation by θ acts as `φ(R⁻¹y) = exp(-inθ) φ(y)`, a mirror as complex conjugation.
+
+    >>> from gcnn.filters import OptimalSteerable
+    >>> from gcnn.geometry import rotation
+    >>> basis = OptimalSteerable().sample(torch.stack([rotation(0), rotation(30)]), kernel_size=5)
+    >>> basis.shape  # 11 functions, still and turned by 30°
+    torch.Size([11, 2, 5, 5])
     """
 
     @abstractmethod

@@ -64,7 +64,11 @@ def _cartesian_from_axes(dim: int) -> Tensor:
 
 @ordinary_tensors()
 def axis_matrix(matrix: Tensor) -> Tensor:
-    """A Cartesian matrix `(d, d)` written in the coordinates of the tensor axes, float64."""
+    """A Cartesian matrix `(d, d)` written in the coordinates of the tensor axes, float64.
+
+    >>> axis_matrix(torch.diag(torch.tensor([2.0, 1.0]))).tolist()  # twice as wide
+    [[1.0, 0.0], [0.0, 2.0]]
+    """
     matrix = torch.as_tensor(matrix, dtype=torch.float64)
     change = _cartesian_from_axes(matrix.shape[-1])
     return snap(change.T @ matrix @ change)
@@ -73,6 +77,9 @@ def axis_matrix(matrix: Tensor) -> Tensor:
 @ordinary_tensors()
 def grid_points(size: Sequence[int]) -> Tensor:
     """Cartesian coordinates of the pixel centres of a grid, about its centre.
+
+    >>> grid_points((2, 3))[0].tolist()  # (x, y) along the first row
+    [[-1.0, 0.5], [0.0, 0.5], [1.0, 0.5]]
 
     Args:
         size: the spatial shape, `(rows, columns)` or `(depth, rows, columns)`.
@@ -88,6 +95,9 @@ def grid_points(size: Sequence[int]) -> Tensor:
 @ordinary_tensors()
 def as_grid_symmetry(matrix: Tensor) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
     """How to move an image by `matrix` without interpolation, or None if that is impossible.
+
+    >>> as_grid_symmetry(rotation(90)), as_grid_symmetry(rotation(45))
+    (((1,), (1, 0)), None)
 
     Args:
         matrix: a Cartesian matrix `(d, d)`.

@@ -31,6 +31,10 @@ def transform(image: Tensor, matrix: Tensor, interpolation: str = "cubic") -> Te
     exactly, and swaps the sizes of the axes where it must. Any other keeps the shape, and what
     comes from outside the image is zero.
 
+    >>> from gcnn.geometry import rotation
+    >>> transform(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), rotation(90)).tolist()
+    [[2.0, 4.0], [1.0, 3.0]]
+
     Args:
         image: `(*, *space)`, floating point; the last `d` axes are space.
         matrix: `(d, d)`, acting on `(x, y[, z])`.

@@ -14,6 +14,10 @@ def ordinary_tensors() -> Iterator[None]:
 
     Groups and bases are remembered and shared between networks: one that was built on another
     device, or as inference tensors, would fail in the next network that meets it.
+
+    >>> with torch.device("meta"), ordinary_tensors():
+    ...     torch.zeros(1).device
+    device(type='cpu')
     """
     with torch.inference_mode(False), torch.device("cpu"):
         yield

@@ -14,6 +14,9 @@ class P4(Group):
     """The four rotations by multiples of 90°, exact on the grid, with pixels as filters.
 
     Cohen and Welling, "Group equivariant convolutional networks", ICML 2016.
+
+    >>> P4().order, P4().product[1].tolist()  # a quarter turn after each element
+    (4, [1, 2, 3, 0])
     """
 
     def __init__(self) -> None:
@@ -21,7 +24,13 @@ class P4(Group):
 
 
 class P4M(Group):
-    """The rotations by 90° and the mirrors, exact: elements 0-3 turn, 4-7 mirror and turn."""
+    """The rotations by 90° and the mirrors, exact: elements 0-3 turn, 4-7 mirror and turn.
+
+    >>> import torch
+    >>> mirrored = P4M().act(torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]]), 4)
+    >>> mirrored.tolist()
+    [[[[2.0, 1.0], [4.0, 3.0]]]]
+    """
 
     def __init__(self) -> None:
         super().__init__(generate(rotation(90), mirror()), Pixels(), "P4M()")
@@ -32,6 +41,10 @@ class SE2(Group):
 
     Bekkers et al., "Roto-translation covariant convolutional networks for medical image
     analysis", MICCAI 2018.
+
+    >>> group = SE2(8)
+    >>> group.order, group.basis
+    (8, Pixels(disc=False))
 
     Args:
         n: how many rotations; multiples of 4 contain the exact ones by 90°.
@@ -46,6 +59,10 @@ class SE2(Group):
 class SteerableSE2(Group):
     """N rotations by 360°/N, filters turned analytically (no interpolation).
 
+    >>> from gcnn.filters import CircularHarmonics
+    >>> SteerableSE2(12, CircularHarmonics()).basis
+    CircularHarmonics(max_frequency=3, width=0.6, outer_width=0.4)
+
     Args:
         n: how many rotations; multiples of 4 contain the exact ones by 90°.
         basis: the steerable basis; `filters.OptimalSteerable()` unless given.
@@ -58,6 +75,9 @@ class SteerableSE2(Group):
 
 class Dihedral(Group):
     """D_N: N rotations and N mirrors, filters moved analytically; order 2N.
+
+    >>> Dihedral(8).order
+    16
 
     Args:
         n: how many rotations; elements 0 to n-1 turn, n to 2n-1 mirror and turn.

@@ -20,6 +20,10 @@ def generate(*generators: Tensor | Sequence[Sequence[float]], limit: int = 256) 
     Elements come in the order in which they are found, the identity first, so that one rotation
     gives its powers in turn and a mirror after it doubles them.
 
+    >>> from gcnn.geometry import mirror, rotation
+    >>> generate(rotation(90), mirror()).shape
+    torch.Size([8, 2, 2])
+
     Args:
         generators: `(d, d)` invertible matrices.
         limit: how many elements at the most.

@@ -11,6 +11,11 @@ class ResidualUnit(nn.Module):
     He et al., "Deep residual learning for image recognition", CVPR 2016. A sum of feature maps
     moves as they do, so the unit is equivariant if its parts are.
 
+    >>> import torch
+    >>> unit = ResidualUnit(nn.Conv2d(8, 8, 3, padding=1), nn.Identity(), nn.ReLU())
+    >>> unit(torch.randn(2, 8, 16, 16)).shape
+    torch.Size([2, 8, 16, 16])
+
     Shapes:
         those of its parts; body and shortcut give the same.
 

@@ -26,6 +26,11 @@ class UNet(nn.Module):
     lifting unit comes before. Ronneberger et al., "U-Net: convolutional networks for biomedical
     image segmentation", MICCAI 2015.
 
+    >>> from gcnn.groups import P4
+    >>> network = UNet(3, 1, P4(), channels=(4, 8, 16))
+    >>> network(torch.randn(2, 3, 32, 32)).shape, network.size_multiple
+    (torch.Size([2, 1, 32, 32]), 4)
+
     Shapes:
         `(batch, in_channels, *space)` to `(batch, out_channels, *space)`; every axis of space
         must be a multiple of `size_multiple`.
