@@ -74,6 +74,12 @@ def freeze(network: nn.Module) -> nn.Module:
     file, unlike that of the network, holds pixels. It can be exported, quantised or loaded where
     `gcnn` does the reshaping alone; it cannot be trained on.
 
+    >>> from torch import nn
+    >>> from gcnn.groups import P4
+    >>> from gcnn.layers import LiftingConv
+    >>> [type(layer).__name__ for layer in freeze(nn.Sequential(LiftingConv(P4(), 1, 8, 3)))]
+    ['FrozenConv']
+
     Args:
         network: any module; it is not changed.
 

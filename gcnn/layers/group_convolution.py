@@ -17,6 +17,12 @@ class GroupConv(Convolution):
     output lives on `group.target`, which is the group itself unless the window is restricted to
     elements with all their neighbours.
 
+    >>> import torch
+    >>> from gcnn.groups import P4
+    >>> conv = GroupConv(P4(), 8, 16, kernel_size=3, padding="same")
+    >>> conv(torch.randn(2, 8, 4, 32, 32)).shape
+    torch.Size([2, 16, 4, 32, 32])
+
     Shapes:
         `(batch, in_channels, |H|, *space)` to `(batch, out_channels, |H|, *space)`.
 

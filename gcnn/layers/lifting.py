@@ -11,6 +11,11 @@ class LiftingConv(Convolution):
 
     `out(h, x) = Σ_i Σ_y |det h|⁻¹ φ_i(h⁻¹(y - x)) f_i(y)`, with φ a weighted sum of the basis.
 
+    >>> import torch
+    >>> from gcnn.groups import P4
+    >>> LiftingConv(P4(), 3, 8, kernel_size=3, padding="same")(torch.randn(2, 3, 32, 32)).shape
+    torch.Size([2, 8, 4, 32, 32])
+
     Shapes:
         `(batch, in_channels, *space)` to `(batch, out_channels, |H|, *space)`.
 

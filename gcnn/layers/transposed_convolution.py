@@ -19,6 +19,12 @@ class GroupConvTranspose(Convolution):
     On a window that is restricted to elements with all their neighbours, the input lives on
     `group.target` and the output on `group`.
 
+    >>> import torch
+    >>> from gcnn.groups import P4
+    >>> conv = GroupConvTranspose(P4(), 16, 8, kernel_size=4, stride=2, padding=1)
+    >>> conv(torch.randn(2, 16, 4, 16, 16)).shape
+    torch.Size([2, 8, 4, 32, 32])
+
     Shapes:
         `(batch, in_channels, |H|, *space)` to `(batch, out_channels, |H|, *finer space)`.
 
