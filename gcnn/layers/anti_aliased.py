@@ -29,6 +29,12 @@ class AntiAliased(nn.Module):
     Both steps are matrix products along each axis, which on a CPU are faster than depthwise
     convolutions with the same taps, up to sizes of a few hundred pixels.
 
+    >>> import torch
+    >>> from torch import nn
+    >>> activation = AntiAliased(nn.ReLU(), dim=2)
+    >>> activation(torch.randn(2, 8, 4, 32, 32)).shape
+    torch.Size([2, 8, 4, 32, 32])
+
     Shapes:
         `(batch, channels, *space)` or `(batch, channels, |H|, *space)`, unchanged.
 

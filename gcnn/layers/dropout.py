@@ -12,6 +12,11 @@ class GroupDropout(nn.Module):
     Dropping single elements of a field would tell orientations apart. Works on images too, where
     it drops channels. In eval mode it does nothing.
 
+    >>> import torch
+    >>> features = GroupDropout(p=0.5)(torch.ones(1, 1, 4, 2, 2))
+    >>> features.unique().tolist() in ([0.0], [2.0])
+    True
+
     Shapes:
         `(batch, channels, ...)` to the same.
 

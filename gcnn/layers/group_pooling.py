@@ -16,6 +16,11 @@ class GroupPool(nn.Module):
     Moving the input only permutes the elements, so the result is an ordinary image that moves
     with the input.
 
+    >>> import torch
+    >>> from gcnn.groups import P4
+    >>> GroupPool(P4(), "max")(torch.randn(2, 8, 4, 32, 32)).shape
+    torch.Size([2, 8, 32, 32])
+
     Shapes:
         `(batch, channels, |H|, *space)` to `(batch, channels, *space)`.
 

@@ -14,6 +14,12 @@ from gcnn.layers.memory_layout import in_layout_of, is_channels_last
 class GroupBatchNorm(_BatchNorm):
     """Batch normalisation over batch, group and space; `torch.nn.BatchNorm2d` for fields.
 
+    >>> import torch
+    >>> from gcnn.groups import P4
+    >>> norm = GroupBatchNorm(P4(), 8)
+    >>> norm(torch.randn(2, 8, 4, 32, 32)).shape, norm.running_mean.shape
+    (torch.Size([2, 8, 4, 32, 32]), torch.Size([8]))
+
     Shapes:
         `(batch, channels, |H|, *space)` to the same.
 
@@ -52,6 +58,12 @@ class GroupBatchNorm(_BatchNorm):
 
 class GroupInstanceNorm(_InstanceNorm):
     """Instance normalisation over group and space; `torch.nn.InstanceNorm2d` for fields.
+
+    >>> import torch
+    >>> from gcnn.groups import P4
+    >>> normalised = GroupInstanceNorm(P4(), 8)(torch.randn(2, 8, 4, 32, 32))
+    >>> bool(normalised.mean(dim=(2, 3, 4)).abs().max() < 1e-5)
+    True
 
     Shapes:
         `(batch, channels, |H|, *space)` to the same.
