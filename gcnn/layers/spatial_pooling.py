@@ -42,6 +42,10 @@ class _SpatialPool(nn.Module):
 class SpatialMaxPool(_SpatialPool):
     """The maximum of every window of space, on every channel and element of the group alike.
 
+    >>> import torch
+    >>> SpatialMaxPool(2, dim=2)(torch.randn(2, 8, 4, 32, 32)).shape
+    torch.Size([2, 8, 4, 16, 16])
+
     Shapes:
         `(batch, channels, *space)` or `(batch, channels, |H|, *space)` to the same with smaller
         space.
@@ -63,6 +67,10 @@ class SpatialMaxPool(_SpatialPool):
 
 class SpatialAvgPool(_SpatialPool):
     """The mean of every window of space, on every channel and element of the group alike.
+
+    >>> import torch
+    >>> SpatialAvgPool(2, dim=3)(torch.randn(2, 1, 32, 32, 32)).shape
+    torch.Size([2, 1, 16, 16, 16])
 
     Shapes:
         `(batch, channels, *space)` or `(batch, channels, |H|, *space)` to the same with smaller
@@ -89,6 +97,10 @@ class SpatialBlurPool(nn.Module):
     Frequencies that the coarser grid cannot carry would come back as others, which do not turn
     with the image. Zhang, "Making convolutional networks shift-invariant again", ICML 2019; the
     filter here has an even number of taps, so that an even size keeps its centre.
+
+    >>> import torch
+    >>> SpatialBlurPool(2, dim=2)(torch.randn(2, 8, 4, 32, 32)).shape
+    torch.Size([2, 8, 4, 16, 16])
 
     Shapes:
         `(batch, channels, *space)` or `(batch, channels, |H|, *space)` to the same with space

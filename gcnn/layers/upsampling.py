@@ -15,6 +15,10 @@ _MODES = ("linear", "nearest")
 class SpatialUpsample(nn.Module):
     """Interpolate space to a finer grid about the same centre.
 
+    >>> import torch
+    >>> SpatialUpsample(2, dim=2)(torch.randn(2, 8, 4, 16, 16)).shape
+    torch.Size([2, 8, 4, 32, 32])
+
     Shapes:
         `(batch, channels, *space)` or `(batch, channels, |H|, *space)` to the same with space
         multiplied by `scale_factor`.
