@@ -29,7 +29,13 @@ class Check:
 
 @dataclass(frozen=True)
 class GroupReport:
-    """All laws of a group; prints as a list."""
+    """All laws of a group; prints as a list.
+
+    >>> from gcnn.groups import P4
+    >>> print(GroupReport(P4(), (Check("closure", True, "closed"),)))
+    P4(): 4 elements in 2D
+    ok   closure: closed
+    """
 
     group: Group
     checks: tuple[Check, ...]
@@ -42,6 +48,10 @@ class GroupReport:
 
 def check_group(group: Group, kernel_size: int = 3, *, window: bool = False) -> GroupReport:
     """Check the axioms, the tables, the action, the basis and small layers of a group.
+
+    >>> from gcnn.groups import P4
+    >>> all(check.holds for check in check_group(P4()).checks)
+    True
 
     Args:
         group: any group, your own say.

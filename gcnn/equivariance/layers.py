@@ -42,7 +42,15 @@ class LayerError:
 
 @dataclass(frozen=True)
 class LayerTable:
-    """The errors of the layers of a network in the order in which they run; prints as a table."""
+    """The errors of the layers of a network in the order in which they run; prints as a table.
+
+    >>> from gcnn.groups import P4
+    >>> row = LayerError("0", "LiftingConv", (4, 8, 4, 63, 63), error=3e-7, own=3e-7, floor=0.0)
+    >>> print(LayerTable(P4(), 1, (row,)))
+    P4(), element 1
+    layer  class        up to here  alone     floor
+    0      LiftingConv  3.00e-07    3.00e-07  0.0e+00
+    """
 
     group: Group
     element: int
@@ -84,6 +92,12 @@ def layer_errors(
 
     The layer where "up to here" jumps, or whose "alone" is large, is the one to look at. Layers
     whose output the group cannot move (a flattened one, say) have no row.
+
+    >>> from gcnn.groups import P4
+    >>> from gcnn.layers import LiftingConv
+    >>> table = layer_errors(nn.Sequential(LiftingConv(P4(), 1, 8, 3), nn.ReLU()), P4())
+    >>> [(row.kind, row.error < 1e-5) for row in table.rows]
+    [('LiftingConv', True), ('ReLU', True)]
 
     Args:
         network: is run as it is, on the input and on the moved input.

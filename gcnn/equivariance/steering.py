@@ -21,6 +21,11 @@ def steering_errors(basis: Basis, kernel_size: int, power: Power | None = None) 
     this is the share of its power that does not turn. The eigenvalues of this quotient describe
     the whole span, whatever functions were chosen in it.
 
+    >>> from gcnn.filters import OptimalSteerable, Pixels
+    >>> steered, interpolated = OptimalSteerable(), Pixels()
+    >>> bool(steering_errors(steered, 5)[-1] < steering_errors(interpolated, 5)[-1])
+    True
+
     Args:
         basis: serves rotations of the plane.
         kernel_size: edge of the kernel in pixels.
