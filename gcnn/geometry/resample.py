@@ -107,6 +107,9 @@ def _source_points(size: Sequence[int], matrix: Tensor) -> Tensor:
 
 def _sample(image: Tensor, points: Tensor, interpolation: str) -> Tensor:
     """`image` `(*, *space)` at `points` `(P, d)` with P the number of its pixels."""
+    if image.is_complex():
+        parts = (_sample(part, points, interpolation) for part in (image.real, image.imag))
+        return torch.complex(*parts)
     dim = points.shape[1]
     size = image.shape[-dim:]
     if interpolation in _SPLINES:

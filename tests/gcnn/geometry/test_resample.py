@@ -217,6 +217,15 @@ def test_shape_and_dtype_are_kept_at_any_angle(size, degrees, interpolation):
     assert moved.isfinite().all()
 
 
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+@pytest.mark.parametrize("matrix", [rotation(33), stretching(1.2, 0.7)])
+def test_real_and_imaginary_parts_move_alike(matrix, interpolation):
+    real, imaginary = image(2, 7, 6), image(2, 7, 6, seed=1)
+    moved = transform(torch.complex(real, imaginary), matrix, interpolation)
+    parts = (transform(part, matrix, interpolation) for part in (real, imaginary))
+    torch.testing.assert_close(moved, torch.complex(*parts))
+
+
 def test_an_unknown_interpolation_is_refused_with_the_known_ones():
     known = r"\('nearest', 'linear', 'cubic', 'quintic'\), got 'bicubic'"
     with pytest.raises(ValueError, match=known):
