@@ -68,14 +68,9 @@ def pairwise_relative(matrices: Tensor) -> tuple[Tensor, Tensor]:
     """
     order, dim = matrices.shape[:2]
     relative = (torch.linalg.inv(matrices)[:, None] @ matrices[None]).reshape(-1, dim, dim)
-    index = find(relative, matrices)
-    distinct = matrices
-    while bool((index < 0).any()):
-        missing = int((index < 0).nonzero()[0])
-        distinct = torch.cat([distinct, relative[missing][None]])
-        index = find(relative, distinct)
-    used, index = torch.unique(index, return_inverse=True)
-    return index.view(order, order), distinct[used]
+    everything = torch.cat([matrices, relative])
+    used, index = torch.unique(find(relative, everything), return_inverse=True)
+    return index.view(order, order), everything[used]
 
 
 def seen_elements(matrices: Tensor, interacting: Tensor, outside: str) -> Tensor:

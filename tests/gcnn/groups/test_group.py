@@ -57,6 +57,7 @@ def test_elements_keep_the_order_in_which_they_are_given():
         (torch.zeros(0, 2, 2), r"got shape \(0, 2, 2\)"),
         ([torch.eye(2), torch.zeros(2, 2)], "element 1, .*, cannot be inverted"),
         ([rotation(0), rotation(90), rotation(360)], "elements 0 and 2 are the same matrix"),
+        ([rotation(0), rotation(1e-6)], "elements 0 and 1 are the same matrix"),
     ],
 )
 def test_matrices_that_make_no_group_are_refused(matrices, message):
