@@ -3,6 +3,7 @@
 import math
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from gcnn import filters, groups
 from gcnn.geometry import mirror
@@ -91,6 +92,18 @@ def equivariance_error(module, group, features):
             relative_error(group.act(output, h), module(group.act(features, h)))
             for h in exact_elements(group)
         )
+
+
+class Largest(TorchDispatchMode):
+    """Remembers how many numbers the largest tensor holds that any operation makes."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        made = [t for t in (out if isinstance(out, (tuple, list)) else [out]) if torch.is_tensor(t)]
+        self.numbers = max(self.numbers, *(t.numel() for t in made), 0)
+        return out
 
 
 class Blobs:

@@ -5,8 +5,9 @@ import torch
 
 from gcnn import fields, filters, groups
 from gcnn.equivariance import check_group
+from gcnn.equivariance.axioms import _axioms
 from gcnn.geometry import rotation
-from tests.gcnn.cases import SCALED, WITHOUT_PRODUCTS, cube, left_right
+from tests.gcnn.cases import SCALED, WITHOUT_PRODUCTS, Largest, cube, left_right
 
 GOOD = (
     groups.P4(),
@@ -63,6 +64,22 @@ def test_an_action_that_is_no_homomorphism_is_found():
     broken = groups.Group(matrices, name="Forgetful()", field=Forgetful(matrices))
     with pytest.raises(ValueError, match=r"FAIL lifting convolution: error"):
         check_group(broken)
+
+
+def test_a_table_that_is_not_associative_is_found():
+    broken = groups.Group(groups.generate(rotation(60)), name="Broken()")
+    broken.product = broken.product.clone()
+    broken.product[1, 2] = 4
+    with pytest.raises(ValueError, match="FAIL associativity: of the Cayley table"):
+        check_group(broken)
+
+
+def test_no_law_takes_more_memory_than_the_tables_of_a_large_group():
+    group = groups.SE2(48)
+    with Largest() as largest:
+        checks = list(_axioms(group, window=False))
+    assert all(check.holds for check in checks)
+    assert largest.numbers <= 4 * (group.order**2 + group.order)
 
 
 def test_the_random_state_is_left_alone():

@@ -1,5 +1,7 @@
 """The equivariance error of a module, against hand-made modules whose error is known."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -67,6 +69,16 @@ def test_the_floor_grows_with_a_coarser_interpolation():
         for name in ("cubic", "linear", "nearest")
     ]
     assert floors[0] < floors[1] < floors[2]
+
+
+def test_the_errors_are_the_same_without_the_floors():
+    blobs = Blobs(size=17)
+    network = nn.Conv2d(1, 1, 3, padding=1).double()
+    with_floors = equivariance_error(network, C8, blobs)
+    without = equivariance_error(network, C8, blobs, floor=False)
+    for one, other in zip(with_floors.rows, without.rows, strict=True):
+        assert one.error == other.error
+        assert other.floor == 0 if other.exact else math.isnan(other.floor)
 
 
 def test_only_the_elements_asked_for_are_measured():

@@ -4,22 +4,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from gcnn import groups
 from gcnn.geometry import find, mirror, rotation
-
-
-class Largest(TorchDispatchMode):
-    """Remembers how many numbers the largest tensor holds that any operation makes."""
-
-    numbers = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        out = func(*args, **(kwargs or {}))
-        made = [t for t in (out if isinstance(out, (tuple, list)) else [out]) if torch.is_tensor(t)]
-        self.numbers = max(self.numbers, *(t.numel() for t in made), 0)
-        return out
+from tests.gcnn.cases import Largest
 
 
 def test_find_gives_the_place_or_minus_one():
