@@ -29,14 +29,15 @@ def transform(image: Tensor, matrix: Tensor, interpolation: str = "cubic") -> Te
 
     A matrix that maps the grid onto itself (multiples of 90°, mirrors, axis swaps) is applied
     exactly, and swaps the sizes of the axes where it must. Any other keeps the shape, and what
-    comes from outside the image is zero.
+    comes from outside the image is zero. Integers are interpolated in float64, rounded and kept
+    within what their dtype holds; of masks, the nearest pixel is taken.
 
     >>> from gcnn.geometry import rotation
     >>> transform(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), rotation(90)).tolist()
     [[2.0, 4.0], [1.0, 3.0]]
 
     Args:
-        image: `(*, *space)`, floating point; the last `d` axes are space.
+        image: `(*, *space)` of any dtype; the last `d` axes are space.
         matrix: `(d, d)`, acting on `(x, y[, z])`.
         interpolation: "nearest", "linear", "cubic" or "quintic" (B-splines), used where the grid
             is not met.
@@ -57,6 +58,10 @@ def transform(image: Tensor, matrix: Tensor, interpolation: str = "cubic") -> Te
         first = image.ndim - dim
         flipped = image.flip([first + axis for axis in flips])
         return flipped.permute(*range(first), *(first + axis for axis in order))
+    if image.dtype == torch.bool:
+        return transform(image.to(torch.uint8), matrix, "nearest").bool()
+    if not (image.is_floating_point() or image.is_complex()):
+        return _rounded(transform(image.double(), matrix, interpolation), image.dtype)
     along_axes = axis_matrix(matrix)
     if torch.equal(along_axes, along_axes.diagonal().diag()):
         return _stretch(image, along_axes.diagonal().tolist(), interpolation)
@@ -69,6 +74,13 @@ def require_interpolation(interpolation: str) -> None:
     """Refuse an interpolation that is not known, naming those that are."""
     if interpolation not in INTERPOLATIONS:
         raise ValueError(f"interpolation must be one of {INTERPOLATIONS}, got {interpolation!r}")
+
+
+def _rounded(values: Tensor, dtype: torch.dtype) -> Tensor:
+    """The nearest integers that a dtype holds."""
+    limits = torch.iinfo(dtype)
+    # The largest int64 is no float64, and the next one above would wrap around.
+    return values.round().clamp(limits.min, min(limits.max, 2**63 - 1024)).to(dtype)
 
 
 def _stretch(image: Tensor, factors: Sequence[float], interpolation: str) -> Tensor:

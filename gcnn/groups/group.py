@@ -148,7 +148,8 @@ class Group:
                 the grid onto itself; those that do are exact.
 
         Returns:
-            A tensor of the same kind; where h⁻¹h' is outside a window, zero.
+            A tensor of the same kind and dtype (integers are rounded, of masks the nearest pixel
+            is taken); where h⁻¹h' is outside a window, zero.
 
         Raises:
             IndexError: no such element.

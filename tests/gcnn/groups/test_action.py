@@ -107,6 +107,59 @@ def test_the_action_keeps_the_dtype(dtype, element):
     assert C8.act(f, element).dtype == dtype
 
 
+INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+SCALING = groups.ScaleTranslation([1.0, 0.8])
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+@pytest.mark.parametrize("group", [C8, SCALING, groups.Dihedral(3)], ids=repr)
+def test_integers_move_as_floating_point_does_and_are_rounded(dtype, group):
+    values = (120 * features(group, 7, 7)).round()
+    expected = group.act(values, 1).round().clamp(min=torch.iinfo(dtype).min, max=127)
+    moved = group.act(values.to(dtype), 1)
+    assert moved.dtype == dtype
+    assert torch.equal(moved.double().clamp(max=127), expected)
+    assert moved.any()
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_splines_that_overshoot_stay_at_the_ends_of_a_dtype(dtype):
+    limits = torch.iinfo(dtype)
+    image = torch.full((1, 1, 9, 9), limits.min, dtype=torch.float64).to(dtype)
+    image[..., 3:6, 3:6] = torch.tensor(limits.max, dtype=dtype)
+    exact = image.double()
+    moved, overshooting = C8.act(image, 1), C8.act(exact, 1)
+    assert overshooting.max() > exact.max() and overshooting.min() < exact.min()
+    span = float(limits.max) - float(limits.min)
+    expected = overshooting.clamp(float(limits.min), float(limits.max))
+    assert (moved.double() - expected).abs().max() <= max(0.5, 1e-12 * span)
+
+
+@pytest.mark.parametrize("dtype", [*INTEGERS, torch.bool, torch.complex128])
+def test_exact_elements_are_exact_in_any_dtype(dtype):
+    values = 2 * features(P4, 3, 4)
+    f = values > 1 if dtype == torch.bool else (100 * values).to(dtype)
+    expected = torch.rot90(f, 1, (-2, -1)).roll(1, dims=2)
+    assert torch.equal(P4.act(f, 1), expected)
+    assert torch.equal(groups.SE2(4).act(f, 1), expected)
+
+
+@pytest.mark.parametrize("group", [C8, SCALING], ids=repr)
+def test_masks_move_to_the_nearest_pixel(group):
+    mask = features(group, 7, 7) > 0.5
+    moved = group.act(mask, 1)
+    assert moved.dtype == torch.bool and moved.any()
+    assert torch.equal(moved, group.act(mask.double(), 1, "nearest") > 0.5)
+
+
+@pytest.mark.parametrize("group", [C8, SCALING], ids=repr)
+def test_complex_features_move_by_their_parts(group):
+    real, imaginary = features(group, 5, 6), features(group, 5, 6).flip(-1)
+    moved = group.act(torch.complex(real, imaginary), 1)
+    torch.testing.assert_close(moved.real, group.act(real, 1))
+    torch.testing.assert_close(moved.imag, group.act(imaginary, 1))
+
+
 def test_the_action_is_differentiable():
     image = features(C8, 3, 4)[:1, :1, 0].requires_grad_()
     assert torch.autograd.gradcheck(lambda x: C8.act(x, 1), (image,))
