@@ -11,7 +11,7 @@ from torch import nn
 from gcnn.equivariance.blobs import Blobs
 from gcnn.equivariance.error import equivariance_error
 from gcnn.geometry import as_grid_symmetry, find, transform
-from gcnn.groups import Group
+from gcnn.groups import Group, require_group
 from gcnn.layers import GroupConv, GroupPool, LiftingConv
 
 _EXACT = 1e-10
@@ -65,6 +65,7 @@ def check_group(group: Group, kernel_size: int = 3, *, window: bool = False) -> 
     Raises:
         ValueError: a law is broken; the message is the report.
     """
+    require_group(group)
     checks = [*_axioms(group, window), *_action(group), *_filters(group, kernel_size)]
     checks += _layers(group, kernel_size)
     report = GroupReport(group, tuple(checks))

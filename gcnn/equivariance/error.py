@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from gcnn.equivariance.blobs import Blobs, blobs_for
 from gcnn.equivariance.window import home, index_in, origins
 from gcnn.geometry import as_grid_symmetry, grid_points
-from gcnn.groups import Group
+from gcnn.groups import Group, require_group
 
 INNER = 20 / 32.5
 """Radius of the compared disc, as a part of half the size: 20 pixels of 65."""
@@ -134,6 +134,7 @@ def equivariance_error(
         ValueError: the output cannot be moved by the group, or differs in shape, or none of the
             elements has anything to compare.
     """
+    require_group(group)
     blobs = blobs_for(module, group) if inputs is None else inputs
     elements = range(group.order) if elements is None else elements
     rows = []

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from gcnn.equivariance.blobs import Blobs, blobs_for
 from gcnn.equivariance.error import INNER, compare, measuring, move_input, still_input
 from gcnn.equivariance.window import home, index_in, origins
-from gcnn.groups import Group
+from gcnn.groups import Group, require_group
 from gcnn.layers.convolution import Convolution
 
 
@@ -107,6 +107,7 @@ def layer_errors(
         interpolation: for outputs and inputs that have to be moved.
         inner: radius of the compared disc, as a part of half the size of a map.
     """
+    require_group(group)
     blobs = blobs_for(network, group) if inputs is None else inputs
     with measuring(network), torch.no_grad():
         still = _record(network, still_input(blobs, network))

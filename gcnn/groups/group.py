@@ -10,7 +10,7 @@ from torch import Tensor
 from gcnn.fields import Field, Regular
 from gcnn.filters import Basis, Pixels
 from gcnn.geometry import find, ordinary_tensors, transform
-from gcnn.groups.tables import pairwise_relative, require_distinct, seen_elements
+from gcnn.groups.tables import invertible, pairwise_relative, require_distinct, seen_elements
 
 
 class Group:
@@ -56,7 +56,7 @@ class Group:
             is "valid".
 
     Raises:
-        ValueError: matrices that are not square, not invertible, or not distinct; an unknown
+        ValueError: matrices that are not square, real, finite, invertible and distinct; an unknown
             `outside`, one without `interacting`, or a window too small for it.
     """
 
@@ -118,14 +118,6 @@ class Group:
             interacting=self.interacting,
             outside=self.outside,
         )
-
-    @property
-    def measure(self) -> Tensor:
-        """`(|H|,)`, `|det h|⁻¹`: what a filter moved by h is multiplied with, so that its
-        integral stays the same.
-        """
-        determinants: Tensor = torch.linalg.det(self.matrices)
-        return 1 / determinants.abs()
 
     @property
     @ordinary_tensors()
@@ -197,14 +189,6 @@ class Group:
 
 
 def _checked(matrices: Tensor | Sequence[Tensor]) -> Tensor:
-    if not isinstance(matrices, Tensor):
-        matrices = torch.stack([torch.as_tensor(m, dtype=torch.float64) for m in matrices])
-    matrices = matrices.detach().to("cpu", torch.float64, copy=True)
-    if matrices.ndim != 3 or matrices.shape[1] != matrices.shape[2] or not matrices.shape[0]:
-        raise ValueError(f"matrices must be (|H|, d, d), got shape {tuple(matrices.shape)}")
-    singular = torch.linalg.det(matrices).abs() < 1e-12
-    if singular.any():
-        worst = int(singular.nonzero()[0])
-        raise ValueError(f"element {worst}, {matrices[worst].tolist()}, cannot be inverted")
+    matrices = invertible(matrices, "element")
     require_distinct(matrices)
     return matrices

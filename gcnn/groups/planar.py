@@ -52,8 +52,8 @@ class SE2(Group):
     """
 
     def __init__(self, n: int, basis: Basis | None = None) -> None:
-        basis = basis or Pixels()
-        super().__init__(_rotations(n), basis, f"{type(self).__name__}({n})")
+        basis, name = _basis_and_name(self, n, basis, Pixels())
+        super().__init__(_rotations(n), basis, name)
 
 
 class SteerableSE2(Group):
@@ -69,8 +69,8 @@ class SteerableSE2(Group):
     """
 
     def __init__(self, n: int, basis: Basis | None = None) -> None:
-        basis = basis or OptimalSteerable()
-        super().__init__(_rotations(n), basis, f"{type(self).__name__}({n})")
+        basis, name = _basis_and_name(self, n, basis, OptimalSteerable())
+        super().__init__(_rotations(n), basis, name)
 
 
 class Dihedral(Group):
@@ -86,7 +86,15 @@ class Dihedral(Group):
 
     def __init__(self, n: int, basis: Basis | None = None) -> None:
         matrices = [*_rotations(n), *(turn @ mirror() for turn in _rotations(n))]
-        super().__init__(matrices, basis or OptimalSteerable(), f"{type(self).__name__}({n})")
+        basis, name = _basis_and_name(self, n, basis, OptimalSteerable())
+        super().__init__(matrices, basis, name)
+
+
+def _basis_and_name(group: Group, n: int, basis: Basis | None, default: Basis) -> tuple[Basis, str]:
+    """The basis, and the call that rebuilds the group: a basis is named where it is another."""
+    basis = basis or default
+    arguments = f"{n}" if basis == default else f"{n}, {basis!r}"
+    return basis, f"{type(group).__name__}({arguments})"
 
 
 def _rotations(n: int) -> list[Tensor]:

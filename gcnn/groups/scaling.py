@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -43,8 +44,8 @@ class ScaleTranslation(Group):
         basis: another basis for the filters; `filters.HermiteGaussian()` unless given.
 
     Raises:
-        ValueError: scales that are not positive and monotone; an interaction that is not between
-            1 and their number, or without a constant ratio.
+        ValueError: scales that are not positive, finite and monotone; an interaction that is not
+            between 1 and their number, or without a constant ratio.
     """
 
     def __init__(
@@ -59,12 +60,18 @@ class ScaleTranslation(Group):
         _check(self.scales, dim, interaction)
         self.interaction, self.scale_padding = interaction, scale_padding
         neighbours = [scale / self.scales[0] for scale in self.scales[:interaction]]
+        default = HermiteGaussian()
+        basis = basis or default
         name = f"ScaleTranslation({list(self.scales)}, dim={dim}"
         if interaction > 1:
-            name += f", interaction={interaction}, scale_padding={scale_padding!r}"
+            name += f", interaction={interaction}"
+        if interaction > 1 or scale_padding != "zero":
+            name += f", scale_padding={scale_padding!r}"
+        if basis != default:
+            name += f", basis={basis!r}"
         super().__init__(
             _dilations(self.scales, dim),
-            basis or HermiteGaussian(),
+            basis,
             f"{name})",
             interacting=_dilations(neighbours, dim),
             outside=scale_padding,
@@ -83,10 +90,12 @@ def _dilations(scales: Sequence[float], dim: int) -> Tensor:
 
 
 def _check(scales: tuple[float, ...], dim: int, interaction: int) -> None:
-    ratios = [after / before for before, after in pairwise(scales) if before]
-    growing, shrinking = all(r > 1 for r in ratios), all(r < 1 for r in ratios)
-    if not scales or min(scales) <= 0 or not (growing or shrinking):
-        raise ValueError(f"scales must be positive, and grow or shrink, got {list(scales)}")
+    wrong = [scale for scale in scales if not 0 < scale < math.inf]
+    if wrong:
+        raise ValueError(f"scales must be positive and finite, got {wrong[0]} in {list(scales)}")
+    ratios = [after / before for before, after in pairwise(scales)]
+    if not scales or not (all(r > 1 for r in ratios) or all(r < 1 for r in ratios)):
+        raise ValueError(f"scales must grow or shrink, got {list(scales)}")
     if isinstance(dim, bool) or dim not in (1, 2, 3):
         raise ValueError(f"dim must be 1, 2 or 3, got {dim!r}")
     if isinstance(interaction, bool) or interaction not in range(1, len(scales) + 1):

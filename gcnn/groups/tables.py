@@ -13,6 +13,38 @@ from gcnn.geometry.coordinates import snap
 OUTSIDE = ("zero", "replicate", "valid")
 
 
+def invertible(
+    matrices: Tensor | Sequence[Tensor | Sequence[Sequence[float]]], name: str
+) -> Tensor:
+    """A copy of matrices `(n, d, d)`, or of a list of `(d, d)`, in float64 on the CPU.
+
+    Args:
+        matrices: real numbers.
+        name: what one of them is called, for the errors.
+
+    Raises:
+        ValueError: matrices that are not square, real, finite and invertible; names the first.
+    """
+    for position, matrix in enumerate(matrices):
+        given = torch.as_tensor(matrix)
+        if given.is_complex():
+            raise ValueError(f"{name} {position}, {given.tolist()}, is complex; it must be real")
+    listed = [torch.as_tensor(matrix, dtype=torch.float64) for matrix in matrices]
+    shapes = sorted({tuple(matrix.shape) for matrix in listed})
+    if len(shapes) != 1 or len(shapes[0]) != 2 or shapes[0][0] != shapes[0][1]:
+        raise ValueError(f"{name}s must be (d, d) matrices, got {len(listed)} of shape {shapes}")
+    stacked = torch.stack([matrix.detach().cpu() for matrix in listed])
+    finite = stacked.isfinite().flatten(1).all(dim=1)
+    for holds, fault in (
+        (finite, "is not finite"),
+        (torch.linalg.det(stacked).abs() >= 1e-12, "cannot be inverted"),
+    ):
+        if not bool(holds.all()):
+            worst = int((~holds).nonzero()[0])
+            raise ValueError(f"{name} {worst}, {stacked[worst].tolist()}, {fault}")
+    return stacked
+
+
 @ordinary_tensors()
 def generate(*generators: Tensor | Sequence[Sequence[float]], limit: int = 256) -> Tensor:
     """The finite group that matrices generate: all their products.
@@ -32,19 +64,20 @@ def generate(*generators: Tensor | Sequence[Sequence[float]], limit: int = 256) 
         `(|H|, d, d)` float64.
 
     Raises:
-        ValueError: no generators, or more than `limit` products (the group is infinite, or the
-            matrices are not accurate enough to come back to the identity).
+        ValueError: no generators, one that is not square, real, finite and invertible, or more
+            than `limit` products (the group is infinite, or the matrices are not accurate enough
+            to come back to the identity).
     """
     if not generators:
         raise ValueError("at least one generator is needed")
-    matrices = [torch.as_tensor(g, dtype=torch.float64) for g in generators]
-    elements = torch.eye(matrices[0].shape[-1], dtype=torch.float64)[None]
+    matrices = invertible(generators, "generator")
+    elements = torch.eye(matrices.shape[-1], dtype=torch.float64)[None]
     for generator in range(1, len(matrices) + 1):
         elements = _close(elements, matrices[:generator], limit)
     return elements
 
 
-def _close(elements: Tensor, generators: Sequence[Tensor], limit: int) -> Tensor:
+def _close(elements: Tensor, generators: Tensor, limit: int) -> Tensor:
     position = 0
     while position < len(elements):
         for generator in generators:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from gcnn.groups import Group
+from gcnn.groups import Group, require_group
 from gcnn.layers.memory_layout import in_layout_of
 
 _MODES = ("max", "mean")
@@ -29,6 +29,7 @@ class GroupPool(nn.Module):
         mode: "max" or "mean".
 
     Raises:
+        TypeError: group is none.
         ValueError: unknown mode, or on the forward pass a tensor that is no feature map.
     """
 
@@ -36,7 +37,7 @@ class GroupPool(nn.Module):
         super().__init__()
         if mode not in _MODES:
             raise ValueError(f"mode must be one of {_MODES}, got {mode!r}")
-        self.group = group
+        self.group = require_group(group)
         self.mode = mode
 
     def forward(self, x: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
-from gcnn.groups import Group
+from gcnn.groups import Group, require_group
 from gcnn.layers.memory_layout import in_layout_of, is_channels_last
 
 
@@ -41,7 +41,7 @@ class GroupBatchNorm(_BatchNorm):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__(channels, eps, momentum, affine, track_running_stats, device, dtype)
-        self.group = group
+        self.group = require_group(group)
 
     def forward(self, x: Tensor) -> Tensor:
         _require_features(type(self).__name__, self.group, x)
@@ -86,7 +86,7 @@ class GroupInstanceNorm(_InstanceNorm):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__(channels, eps, momentum, affine, track_running_stats, device, dtype)
-        self.group = group
+        self.group = require_group(group)
 
     def forward(self, x: Tensor) -> Tensor:
         return in_layout_of(x, super().forward(x), self.group.dim)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from gcnn.filters import Basis
-from gcnn.groups import Group
+from gcnn.groups import Group, require_group
 from gcnn.models.building_blocks import BuildingBlocks
 from gcnn.models.ordinary import CONVOLUTIONS
 
@@ -59,6 +59,7 @@ class UNet(nn.Module):
         basis: of the filters, unless the group's own.
 
     Raises:
+        TypeError: group is none, or channels are no list.
         ValueError: settings that do not fit together; on the forward pass, a size that is not a
             multiple of `size_multiple`.
     """
@@ -82,34 +83,32 @@ class UNet(nn.Module):
         basis: Basis | None = None,
     ) -> None:
         super().__init__()
-        if not channels or any(c < 1 for c in channels):
-            raise ValueError(f"channels must be positive, one for each level, got {channels!r}")
-        self.group = group
+        self.group = None if group is None else require_group(group)
+        self.channels = _widths(channels)
         self.dim = _dimension(dim, group)
         if group is not None and len(group.outputs) < group.order:
             raise ValueError(
                 f"{group} leaves out elements at every convolution, so that the levels of a U-Net "
                 'could not be joined; use a group with outside="zero" or "replicate"'
             )
-        self.channels = tuple(channels)
         blocks = BuildingBlocks(
             group, self.dim, kernel_size, norm, activation, anti_aliased, block, downsampling,
             upsampling, dropout, basis,
         )  # fmt: skip
-        first = channels[0]
+        first = self.channels[0]
         self.lift = None
         if group is not None:
             self.lift = blocks.unit(blocks.lifting(in_channels, first), first)
         self.encoder, self.down = nn.ModuleList(), nn.ModuleList()
         previous = in_channels if group is None else first
-        for level, width in enumerate(channels):
+        for level, width in enumerate(self.channels):
             if level:
                 down, previous = blocks.downsample(previous, width)
                 self.down.append(down)
             self.encoder.append(blocks.level(previous, width))
             previous = width
         self.decoder, self.up = nn.ModuleList(), nn.ModuleList()
-        for width in reversed(channels[:-1]):
+        for width in reversed(self.channels[:-1]):
             up, previous = blocks.upsample(previous, width)
             self.up.append(up)
             self.decoder.append(blocks.level(previous + width, width))
@@ -158,6 +157,20 @@ def _joined(skip: Tensor, x: Tensor, dim: int) -> Tensor:
         return torch.cat([skip, x], dim=1)
     plain = torch.cat([skip.flatten(1, 2), x.flatten(1, 2)], dim=1)
     return torch.unflatten(plain, 1, (-1, x.shape[2]))
+
+
+def _widths(channels: Sequence[int]) -> tuple[int, ...]:
+    if isinstance(channels, str) or not isinstance(channels, Iterable):
+        raise TypeError(
+            "channels must list the fields of every level, from fine to coarse, such as "
+            f"(8, 16, 32), got {channels!r}"
+        )
+    widths = tuple(channels)
+    if not widths or any(isinstance(c, bool) or not isinstance(c, int) or c < 1 for c in widths):
+        raise ValueError(
+            f"channels must be positive integers, one for each level, got {channels!r}"
+        )
+    return widths
 
 
 def _dimension(dim: int | None, group: Group | None) -> int:

@@ -52,9 +52,14 @@ def test_elements_keep_the_order_in_which_they_are_given():
 @pytest.mark.parametrize(
     ("matrices", "message"),
     [
-        (torch.eye(2), r"\(\|H\|, d, d\), got shape \(2, 2\)"),
-        (torch.zeros(3, 2, 3), r"got shape \(3, 2, 3\)"),
-        (torch.zeros(0, 2, 2), r"got shape \(0, 2, 2\)"),
+        (torch.eye(2), r"elements must be \(d, d\) matrices, got 2 of shape \[\(2,\)\]"),
+        (torch.zeros(3, 2, 3), r"got 3 of shape \[\(2, 3\)\]"),
+        (torch.zeros(0, 2, 2), "got 0 of shape"),
+        ([torch.eye(2), torch.eye(3)], r"got 2 of shape \[\(2, 2\), \(3, 3\)\]"),
+        ([torch.eye(2), rotation(float("nan"))], r"element 1, \[\[nan, nan\], .*, is not finite"),
+        ([[[1, 0], [0, float("inf")]]], r"element 0, .* \[0.0, inf\]\], is not finite"),
+        ([torch.eye(2), [[1j, 0], [0, 1]]], r"element 1, \[\[1j, 0j\], .*, is complex"),
+        (torch.eye(2, dtype=torch.complex64)[None], r"element 0, .*, is complex; it must be real"),
         ([torch.eye(2), torch.zeros(2, 2)], "element 1, .*, cannot be inverted"),
         ([rotation(0), rotation(90), rotation(360)], "elements 0 and 2 are the same matrix"),
         ([rotation(0), rotation(1e-6)], "elements 0 and 1 are the same matrix"),
@@ -93,7 +98,7 @@ def test_a_pickled_group_is_the_same(group):
     other = pickle.loads(pickle.dumps(group))
     assert repr(other) == repr(group) and other.basis == group.basis
     tables = ("matrices", "product", "relative", "inverse", "relative_matrices", "sources")
-    for name in (*tables, "outputs", "measure"):
+    for name in (*tables, "outputs"):
         assert torch.equal(getattr(other, name), getattr(group, name))
 
 

@@ -5,7 +5,7 @@ import torch
 
 from gcnn import filters, groups
 from gcnn.geometry import mirror, rotation
-from tests.gcnn.cases import PLANAR
+from tests.gcnn.cases import OTHER_BASES, PLANAR, label
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 8, 12, 16])
@@ -64,3 +64,14 @@ def test_a_number_of_rotations_must_be_a_positive_integer(make, n):
 def test_names_are_the_calls_that_make_them():
     for name in ("P4()", "P4M()", "SE2(8)", "SteerableSE2(12)", "Dihedral(3)"):
         assert repr(eval(name, vars(groups).copy())) == name
+
+
+@pytest.mark.parametrize("group", OTHER_BASES, ids=label)
+def test_another_basis_is_in_the_name(group):
+    other = eval(repr(group), {**vars(groups), **vars(filters)})
+    assert type(other) is type(group) and other.basis == group.basis
+    assert repr(other) == repr(group) != f"{type(group).__name__}({len(group.matrices)})"
+
+
+def test_the_default_basis_is_not_in_the_name_even_where_it_is_given():
+    assert repr(groups.SE2(8, filters.Pixels())) == "SE2(8)"

@@ -54,6 +54,19 @@ def test_the_limit_can_be_set():
     assert len(generate(rotation(360 / 9), limit=9)) == 9
 
 
+@pytest.mark.parametrize(
+    ("generator", "message"),
+    [
+        ([[float("nan"), 0], [0, 1]], r"generator 1, \[\[nan, 0.0\], .*, is not finite"),
+        ([[1j, 0], [0, 1]], "generator 1, .*, is complex"),
+        ([[1, 1], [1, 1]], "generator 1, .*, cannot be inverted"),
+    ],
+)
+def test_a_generator_that_is_no_element_of_any_group_is_refused(generator, message):
+    with pytest.raises(ValueError, match=message):
+        generate(rotation(90), generator)
+
+
 def test_no_generators_are_refused():
     with pytest.raises(ValueError, match="at least one generator"):
         generate()

@@ -142,7 +142,7 @@ def test_options_are_those_of_the_unet():
 
 @pytest.mark.parametrize("name", TUMOUR_UNETS)
 def test_no_levels_are_refused(name):
-    with pytest.raises(ValueError, match="channels must be positive, one for each level"):
+    with pytest.raises(ValueError, match="channels must be positive integers, one for each level"):
         tumour_unet(name, channels=())
 
 

@@ -125,8 +125,9 @@ def test_what_is_not_an_image_is_refused(shape):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"channels": ()}, r"channels must be positive, one for each level, got \(\)"),
-        ({"channels": (4, 0)}, r"channels must be positive, .* got \(4, 0\)"),
+        ({"channels": ()}, r"channels must be positive integers, one for each level, got \(\)"),
+        ({"channels": (4, 0)}, r"channels must be positive integers, .* got \(4, 0\)"),
+        ({"channels": (4, 2.5)}, r"channels must be positive integers, .* got \(4, 2.5\)"),
         ({"norm": "layer"}, r"norm must be one of \('batch', 'instance', 'none'\), got 'layer'"),
         ({"downsampling": "stride"}, r"downsampling must be one of .* got 'stride'"),
         ({"kernel_size": 4}, "kernel_size must be odd to keep the size of the maps, got 4"),
@@ -139,6 +140,12 @@ def test_what_is_not_an_image_is_refused(shape):
 def test_settings_that_do_not_fit_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         UNet(3, 1, groups.P4(), **options)
+
+
+@pytest.mark.parametrize("channels", [8, "8", None])
+def test_channels_that_are_no_list_are_refused(channels):
+    with pytest.raises(TypeError, match=rf"such as \(8, 16, 32\), got {channels!r}"):
+        UNet(1, 1, channels=channels)
 
 
 def test_an_impossible_dimension_of_a_plain_network_is_refused():
