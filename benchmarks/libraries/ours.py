@@ -34,7 +34,7 @@ class Ours:
             if between == "relu":
                 modules.append(nn.ReLU())
             elif between == "antialiased":
-                modules.append(layers.AntiAliased(nn.ReLU()))
+                modules.append(layers.AntiAliased(nn.ReLU(), group=group))
             modules.append(layers.GroupConv(group, 8, 8, kernel_size, padding="same", bias=False))
         return nn.Sequential(*modules)
 

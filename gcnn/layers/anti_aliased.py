@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from gcnn.geometry import along_axis, ordinary_tensors
+from gcnn.groups import Group
 from gcnn.layers.memory_layout import in_layout_of
-from gcnn.layers.spatial import over_space
+from gcnn.layers.spatial import SpatialLayer
 
 # A Kaiser window of 12 taps on the coarse grid, cut at 0.9 of its Nyquist frequency.
 _TAPS = 6
@@ -17,7 +18,7 @@ _CUTOFF = 0.9
 _KAISER_BETA = 6.0
 
 
-class AntiAliased(nn.Module):
+class AntiAliased(SpatialLayer):
     """Up-sample by 2, apply an activation, low-pass, down-sample.
 
     A pointwise nonlinearity creates frequencies above those of its input. What exceeds the grid
@@ -29,35 +30,33 @@ class AntiAliased(nn.Module):
     Both steps are matrix products along each axis, which on a CPU are faster than depthwise
     convolutions with the same taps, up to sizes of a few hundred pixels.
 
-    >>> import torch
-    >>> from torch import nn
-    >>> activation = AntiAliased(nn.ReLU(), dim=2)
-    >>> activation(torch.randn(2, 8, 4, 32, 32)).shape
-    torch.Size([2, 8, 4, 32, 32])
+    >>> from gcnn.groups import P4
+    >>> AntiAliased(nn.ReLU(), group=P4())(torch.zeros(1, 3, 4, 8, 8)).shape
+    torch.Size([1, 3, 4, 8, 8])
 
     Shapes:
         `(batch, channels, *space)` or `(batch, channels, |H|, *space)`, unchanged.
 
     Args:
-        activation: a pointwise module, `torch.nn.ReLU()` say.
-        dim: how many of the last axes are space.
+        activation: a pointwise module, for example `torch.nn.ReLU()`.
+        dim: how many of the last axes are space; needed on volumes and feature maps, where no
+            group says so.
+        group: what moves, instead of `dim`.
 
     Raises:
         TypeError: activation is not a module.
     """
 
-    def __init__(self, activation: nn.Module, dim: int = 2) -> None:
-        super().__init__()
+    def __init__(
+        self, activation: nn.Module, dim: int | None = None, *, group: Group | None = None
+    ) -> None:
+        super().__init__(dim, group)
         if not isinstance(activation, nn.Module):
             raise TypeError(f"activation must be a module such as nn.ReLU(), got {activation!r}")
         self.activation = activation
-        self.dim = dim
 
-    def forward(self, x: Tensor) -> Tensor:
-        return over_space(x, self.dim, self._apply_between_grids)
-
-    def _apply_between_grids(self, x: Tensor) -> Tensor:
-        axes = range(x.ndim - self.dim, x.ndim)
+    def _over_space(self, x: Tensor, dim: int) -> Tensor:
+        axes = range(2, x.ndim)
         finer = [interpolation_matrix(x.shape[axis]).to(x) for axis in axes]
         fine = x
         for axis, matrix in zip(axes, finer, strict=True):
@@ -65,10 +64,10 @@ class AntiAliased(nn.Module):
         coarse = self.activation(fine)
         for axis, matrix in zip(axes, finer, strict=True):
             coarse = along_axis(coarse, axis, matrix.T / 2)
-        return in_layout_of(x, coarse, self.dim)
+        return in_layout_of(x, coarse, dim)
 
     def extra_repr(self) -> str:
-        return f"dim={self.dim}"
+        return self._repr_of_space().removeprefix(", ")
 
 
 def interpolation_matrix(size: int) -> Tensor:

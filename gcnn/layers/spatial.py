@@ -1,29 +1,73 @@
-"""Treat every leading axis of a tensor as channels, and keep the last axes as space."""
+"""Layers that treat every channel and element alike, and only need to know which axes are space."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from gcnn.groups import Group, require_group
+
+# Axes of a tensor that can only be read in one way, and the dimension of space then: a batch of
+# planar images, and a feature map of volumes.
+_UNMISTAKABLE = {4: 2, 6: 3}
 
 
-def over_space(x: Tensor, dim: int, function: Callable[[Tensor], Tensor]) -> Tensor:
-    """Apply a function of `(batch, channels, *space)` to an image or a feature map.
+class SpatialLayer(nn.Module):
+    """A function of `(batch, channels, *space)`, applied to images and feature maps.
+
+    Which axes are space follows from the group, or from `dim`. Without either, four axes are a
+    planar image and six a feature map of volumes; five could be a planar feature map or a volume,
+    and are refused.
 
     Args:
-        x: `(batch, channels, *space)` or `(batch, channels, |H|, *space)`.
         dim: how many of the last axes are space.
-        function: keeps batch and channels; may change the size of space.
+        group: what moves, instead of `dim`; a feature map then has to live on it.
 
     Raises:
-        ValueError: too few axes.
+        TypeError: group is none.
+        ValueError: an impossible dimension, or another than the group's; on the forward pass, a
+            tensor that is neither an image nor a feature map, or could be both.
     """
-    if x.ndim not in (dim + 2, dim + 3):
-        raise ValueError(
-            f"expected (batch, channels, *{dim} of space) or (batch, channels, |H|, *{dim} of "
-            f"space), got shape {tuple(x.shape)}"
-        )
-    if x.ndim == dim + 2:
-        return function(x)
-    return torch.unflatten(function(x.flatten(1, 2)), 1, x.shape[1:3])
+
+    def __init__(self, dim: int | None = None, group: Group | None = None) -> None:
+        super().__init__()
+        if group is not None and dim not in (None, require_group(group).dim):
+            raise ValueError(f"{group} moves {group.dim}D space, got dim={dim}")
+        if dim is not None and (isinstance(dim, bool) or dim not in (1, 2, 3)):
+            raise ValueError(f"dim must be 1, 2 or 3, got {dim!r}")
+        self.group = group
+        self.dim = dim if group is None else group.dim
+
+    def forward(self, x: Tensor) -> Tensor:
+        dim = self._dimension(x)
+        if x.ndim == dim + 2:
+            return self._over_space(x, dim)
+        return torch.unflatten(self._over_space(x.flatten(1, 2), dim), 1, x.shape[1:3])
+
+    def _over_space(self, x: Tensor, dim: int) -> Tensor:
+        """The layer on `(batch, channels, *space)`; keeps batch and channels."""
+        raise NotImplementedError
+
+    def _dimension(self, x: Tensor) -> int:
+        if self.group is not None:
+            self.group.is_image(x)  # refuses what is neither image nor feature map
+        dim = _UNMISTAKABLE.get(x.ndim) if self.dim is None else self.dim
+        if dim is None and x.ndim == 5:
+            raise ValueError(
+                f"shape {tuple(x.shape)} could be a feature map (batch, channels, |H|, rows, "
+                "columns) or a volume (batch, channels, depth, rows, columns); give "
+                f"{type(self).__name__} the group, or dim=2 for the one and dim=3 for the other"
+            )
+        if dim is None or x.ndim not in (dim + 2, dim + 3):
+            space = "space" if dim is None else f"{dim} of space"
+            raise ValueError(
+                f"expected (batch, channels, *{space}) or (batch, channels, |H|, *{space}), got "
+                f"shape {tuple(x.shape)}"
+                + ("; give the group or dim for other than planar images" if dim is None else "")
+            )
+        return dim
+
+    def _repr_of_space(self) -> str:
+        if self.group is not None:
+            return f", group={self.group}"
+        return "" if self.dim is None else f", dim={self.dim}"

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
+from gcnn.groups import Group
 from gcnn.layers.sampling_grid import positive_integer
-from gcnn.layers.spatial import over_space
+from gcnn.layers.spatial import SpatialLayer
 
 _LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
 _MODES = ("linear", "nearest")
 
 
-class SpatialUpsample(nn.Module):
+class SpatialUpsample(SpatialLayer):
     """Interpolate space to a finer grid about the same centre.
 
     >>> import torch
-    >>> SpatialUpsample(2, dim=2)(torch.randn(2, 8, 4, 16, 16)).shape
-    torch.Size([2, 8, 4, 32, 32])
+    >>> from gcnn.groups import P4
+    >>> SpatialUpsample(2, group=P4())(torch.zeros(1, 3, 4, 8, 8)).shape
+    torch.Size([1, 3, 4, 16, 16])
 
     Shapes:
         `(batch, channels, *space)` or `(batch, channels, |H|, *space)` to the same with space
@@ -26,26 +28,31 @@ class SpatialUpsample(nn.Module):
     Args:
         scale_factor: the factor, an integer.
         mode: "linear" (bilinear in 2D, trilinear in 3D) or "nearest".
-        dim: how many of the last axes are space.
+        dim: how many of the last axes are space; needed on volumes and feature maps, where no
+            group says so.
+        group: what moves, instead of `dim`.
     """
 
-    def __init__(self, scale_factor: int = 2, mode: str = "linear", dim: int = 2) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        scale_factor: int = 2,
+        mode: str = "linear",
+        dim: int | None = None,
+        *,
+        group: Group | None = None,
+    ) -> None:
+        super().__init__(dim, group)
         self.scale_factor = positive_integer("scale_factor", scale_factor)
         if mode not in _MODES:
             raise ValueError(f"mode must be one of {_MODES}, got {mode!r}")
         self.mode = mode
-        self.dim = dim
 
-    def forward(self, x: Tensor) -> Tensor:
-        return over_space(x, self.dim, self._upsample)
-
-    def _upsample(self, x: Tensor) -> Tensor:
+    def _over_space(self, x: Tensor, dim: int) -> Tensor:
         if self.mode == "nearest":
             return F.interpolate(x, scale_factor=self.scale_factor, mode="nearest")
         # Corners not aligned: the fine pixels tile the coarse ones, so both share their centre.
-        mode = _LINEAR[self.dim]
+        mode = _LINEAR[dim]
         return F.interpolate(x, scale_factor=self.scale_factor, mode=mode, align_corners=False)
 
     def extra_repr(self) -> str:
-        return f"{self.scale_factor}, mode={self.mode!r}, dim={self.dim}"
+        return f"{self.scale_factor}, mode={self.mode!r}{self._repr_of_space()}"

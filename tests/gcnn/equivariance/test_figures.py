@@ -42,7 +42,7 @@ def median_error(n, kernel_size, depth, between=nn.Identity):
 
 
 def anti_aliased():
-    return layers.AntiAliased(nn.ReLU())
+    return layers.AntiAliased(nn.ReLU(), dim=2)
 
 
 turns = pytest.mark.parametrize("n", [8, 12], ids=["C8 at 45°", "C12 at 30°"])

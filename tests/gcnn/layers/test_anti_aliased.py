@@ -92,7 +92,7 @@ def test_dtype_and_channels_last_are_kept(dtype):
     x = torch.randn(2, 12, 8, 8).to(dtype).contiguous(memory_format=torch.channels_last)
     y = AntiAliased(nn.ReLU())(x)
     assert y.dtype == dtype and y.is_contiguous(memory_format=torch.channels_last)
-    y = AntiAliased(nn.ReLU())(x.unflatten(1, (3, 4))).flatten(1, 2)
+    y = AntiAliased(nn.ReLU(), dim=2)(x.unflatten(1, (3, 4))).flatten(1, 2)
     assert y.dtype == dtype and y.is_contiguous(memory_format=torch.channels_last)
 
 
@@ -111,7 +111,7 @@ def test_an_activation_must_be_a_module(activation):
 
 def test_wrong_axes_are_refused():
     with pytest.raises(ValueError, match=r"expected \(batch, channels, \*2 of space\)"):
-        AntiAliased(nn.ReLU())(torch.zeros(5, 5))
+        AntiAliased(nn.ReLU(), dim=2)(torch.zeros(5, 5))
 
 
 def test_the_gradient_is_that_of_finite_differences():

@@ -133,7 +133,7 @@ def test_a_basis_first_built_in_inference_mode_can_be_trained_with():
 
 
 def test_an_anti_aliased_map_first_met_in_inference_mode_can_be_trained_with():
-    layer = layers.AntiAliased(nn.ReLU())
+    layer = layers.AntiAliased(nn.ReLU(), dim=2)
     x = torch.randn(1, 1, 47, 53, dtype=torch.float64)
     with torch.inference_mode():
         layer(x)

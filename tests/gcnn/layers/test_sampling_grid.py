@@ -101,7 +101,7 @@ def test_one_axis_that_does_not_fit_is_enough():
 @pytest.mark.parametrize("pool", [layers.SpatialMaxPool, layers.SpatialAvgPool])
 def test_pooling_an_odd_size_by_2_is_refused(pool):
     with pytest.raises(ValueError, match=r"sizes like 6 or 8 fit"):
-        pool(2)(torch.zeros(1, 1, 4, 7, 7))
+        pool(2, dim=2)(torch.zeros(1, 1, 4, 7, 7))
 
 
 def test_blur_pooling_an_odd_size_is_refused():

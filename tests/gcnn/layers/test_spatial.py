@@ -2,29 +2,45 @@
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
-from gcnn.layers import SpatialAvgPool, SpatialBlurPool, SpatialMaxPool, SpatialUpsample
+from gcnn import groups
+from gcnn.layers import (
+    AntiAliased,
+    SpatialAvgPool,
+    SpatialBlurPool,
+    SpatialMaxPool,
+    SpatialUpsample,
+)
 
 LAYERS = (
-    SpatialMaxPool(2),
-    SpatialAvgPool(2),
-    SpatialBlurPool(),
-    SpatialUpsample(),
-    SpatialUpsample(3, "nearest"),
+    SpatialMaxPool(2, dim=2),
+    SpatialAvgPool(2, dim=2),
+    SpatialBlurPool(dim=2),
+    SpatialUpsample(dim=2),
+    SpatialUpsample(3, "nearest", dim=2),
 )
+MAKE = (
+    lambda **space: SpatialMaxPool(2, **space),
+    lambda **space: SpatialAvgPool(2, **space),
+    lambda **space: SpatialBlurPool(2, **space),
+    lambda **space: SpatialUpsample(2, **space),
+    lambda **space: AntiAliased(nn.ReLU(), **space),
+)
+over_kinds = pytest.mark.parametrize("make", MAKE, ids=lambda make: type(make()).__name__)
 over_layers = pytest.mark.parametrize("layer", LAYERS, ids=repr)
 
 
 @pytest.mark.parametrize(
     ("layer", "reference"),
     [
-        (SpatialMaxPool(2), lambda x: F.max_pool2d(x, 2)),
-        (SpatialMaxPool(3, 1, 1), lambda x: F.max_pool2d(x, 3, 1, 1)),
-        (SpatialAvgPool(2), lambda x: F.avg_pool2d(x, 2)),
-        (SpatialAvgPool(4, 2, 1), lambda x: F.avg_pool2d(x, 4, 2, 1)),
-        (SpatialUpsample(), lambda x: F.interpolate(x, scale_factor=2, mode="bilinear")),
-        (SpatialUpsample(3, "nearest"), lambda x: F.interpolate(x, scale_factor=3)),
+        (SpatialMaxPool(2, dim=2), lambda x: F.max_pool2d(x, 2)),
+        (SpatialMaxPool(3, 1, 1, dim=2), lambda x: F.max_pool2d(x, 3, 1, 1)),
+        (SpatialAvgPool(2, dim=2), lambda x: F.avg_pool2d(x, 2)),
+        (SpatialAvgPool(4, 2, 1, dim=2), lambda x: F.avg_pool2d(x, 4, 2, 1)),
+        (SpatialUpsample(dim=2), lambda x: F.interpolate(x, scale_factor=2, mode="bilinear")),
+        (SpatialUpsample(3, "nearest", dim=2), lambda x: F.interpolate(x, scale_factor=3)),
     ],
     ids=lambda value: repr(value) if isinstance(value, torch.nn.Module) else "",
 )
@@ -96,6 +112,58 @@ def test_a_ramp_keeps_its_centre(layer):
     torch.testing.assert_close(y + y.flip(-1), torch.full_like(y, 7.0))
 
 
+@over_kinds
+def test_a_planar_image_needs_no_dimension_and_neither_does_a_feature_map_of_volumes(make):
+    image, features = torch.randn(2, 3, 8, 8), torch.randn(2, 3, 4, 8, 8, 8)
+    assert torch.equal(make()(image), make(dim=2)(image))
+    assert torch.equal(make()(features), make(dim=3)(features))
+
+
+@over_kinds
+def test_what_could_be_a_planar_feature_map_or_a_volume_is_refused_with_both_named(make):
+    layer = make()
+    message = (
+        r"shape \(1, 2, 4, 8, 8\) could be a feature map \(batch, channels, \|H\|, rows, columns\) "
+        r"or a volume \(batch, channels, depth, rows, columns\); give "
+        rf"{type(layer).__name__} the group, or dim=2 for the one and dim=3 for the other"
+    )
+    with pytest.raises(ValueError, match=message):
+        layer(torch.zeros(1, 2, 4, 8, 8))
+
+
+@over_kinds
+@pytest.mark.parametrize("shape", [(8, 8), (2, 8, 8), (1, 1, 1, 1, 1, 8, 8)])
+def test_what_could_be_nothing_in_the_plane_is_refused_without_a_dimension(make, shape):
+    with pytest.raises(ValueError, match="give the group or dim for other than planar images"):
+        make()(torch.zeros(shape))
+
+
+@over_kinds
+def test_the_group_says_which_axes_are_space(make):
+    cube = groups.Group([torch.eye(3)], name="Cube()")
+    line = groups.Group([[[1.0]], [[-1.0]]], name="Line()")
+    for group, shape in ((groups.P4(), (8, 8)), (cube, (4, 8, 8)), (line, (8,))):
+        layer, same = make(group=group), make(dim=group.dim)
+        for x in (torch.randn(2, 3, *shape), torch.randn(2, 3, group.order, *shape)):
+            assert torch.equal(layer(x), same(x))
+
+
+@over_kinds
+def test_a_feature_map_on_another_group_is_refused(make):
+    with pytest.raises(ValueError, match=r"P4\(\) acts on images .* 4, .* \(1, 2, 8, 8, 8\)"):
+        make(group=groups.P4())(torch.zeros(1, 2, 8, 8, 8))
+
+
+@over_kinds
+def test_a_dimension_and_a_group_that_contradict_each_other_are_refused(make):
+    with pytest.raises(ValueError, match=r"P4\(\) moves 2D space, got dim=3"):
+        make(group=groups.P4(), dim=3)
+    with pytest.raises(ValueError, match="dim must be 1, 2 or 3, got 4"):
+        make(dim=4)
+    with pytest.raises(TypeError, match=r"got the class P4; use P4\(\)"):
+        make(group=groups.P4)
+
+
 @over_layers
 @pytest.mark.parametrize("shape", [(8, 8), (1, 8, 8), (1, 1, 1, 1, 8, 8)])
 def test_too_few_or_too_many_axes_are_refused(layer, shape):
@@ -126,6 +194,8 @@ def test_up_sampling_takes_an_integer_factor(scale_factor):
 
 
 def test_layers_print_what_they_were_built_with():
-    assert repr(SpatialMaxPool(2)) == "SpatialMaxPool(2, stride=2, padding=0, dim=2)"
+    assert repr(SpatialMaxPool(2)) == "SpatialMaxPool(2, stride=2, padding=0)"
+    assert repr(SpatialAvgPool(2, dim=2)) == "SpatialAvgPool(2, stride=2, padding=0, dim=2)"
     assert repr(SpatialBlurPool(dim=3)) == "SpatialBlurPool(stride=2, dim=3)"
-    assert repr(SpatialUpsample(2)) == "SpatialUpsample(2, mode='linear', dim=2)"
+    upsample = SpatialUpsample(2, group=groups.P4())
+    assert repr(upsample) == "SpatialUpsample(2, mode='linear', group=P4())"
