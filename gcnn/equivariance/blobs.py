@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gcnn.equivariance.sizes import fitting_size
 from gcnn.equivariance.window import index_in, origins
 from gcnn.geometry import grid_points
 from gcnn.groups import Group
@@ -20,12 +21,6 @@ class Blobs:
 
     Because the blobs are a formula, the moved image carries no interpolation error, and whatever
     error is measured with it is the network's.
-
-    >>> from gcnn.geometry import rotation
-    >>> blobs = Blobs(size=33, batch=2)
-    >>> turned = torch.rot90(blobs.images(), 1, (-2, -1))
-    >>> torch.allclose(blobs.moved(rotation(90)), turned)
-    True
 
     Args:
         size: edge of the square or cubic grid, in pixels.
@@ -124,13 +119,14 @@ def blobs_for(module: torch.nn.Module, group: Group, size: int | None = None) ->
     """Blobs that fit the first layer of a module: an image, or a feature map on the group.
 
     Args:
-        module: a layer or a network.
+        module: a layer or a network, in eval mode.
         group: what moves.
-        size: edge of the grid; 65 in 2D and 33 in 3D, or the next size that the network's
-            `size_multiple` allows.
+        size: edge of the grid; 65 in 2D and 33 in 3D, or the next size that the module takes,
+            unless given.
 
     Raises:
-        ValueError: no layer of the module says how many channels it takes.
+        ValueError: no layer of the module says how many channels it takes, or it takes none of
+            the sizes up to three times the usual one.
     """
     first = next((m for m in module.modules() if hasattr(m, "in_channels")), None)
     if first is None:
@@ -138,15 +134,18 @@ def blobs_for(module: torch.nn.Module, group: Group, size: int | None = None) ->
             f"cannot tell what {type(module).__name__} takes as input; pass inputs=, a tensor or "
             "equivariance.Blobs"
         )
-    if size is None:
-        size = {1: 129, 2: 65}.get(group.dim, 33)
-        multiple = getattr(module, "size_multiple", 1)
-        size = math.ceil(size / multiple) * multiple if multiple > 1 else size
+    channels: int = first.in_channels  # type: ignore[assignment]
     takes_features = isinstance(first, (GroupConv, GroupConvTranspose))
     window = group.target if isinstance(first, GroupConvTranspose) else group
+    if size is None:
+        least = {1: 129, 2: 65}.get(group.dim, 33)
+        multiple: int = getattr(module, "size_multiple", 1)
+        sizes = range(math.ceil(least / multiple) * multiple, 3 * least + multiple, multiple)
+        leading = (1, channels, window.field.size) if takes_features else (1, channels)
+        size = fitting_size(module, leading, group.dim, sizes)
     return Blobs(
         size=size,
-        channels=first.in_channels,  # type: ignore[arg-type]
+        channels=channels,
         dim=group.dim,
         group=window if takes_features else None,
     )

@@ -135,10 +135,10 @@ def equivariance_error(
             elements has anything to compare.
     """
     require_group(group)
-    blobs = blobs_for(module, group) if inputs is None else inputs
     elements = range(group.order) if elements is None else elements
     rows = []
     with measuring(module), torch.no_grad():
+        blobs = blobs_for(module, group) if inputs is None else inputs
         output = module(still_input(blobs, module))
         for element in elements:
             moved_input = move_input(blobs, group, element, module, interpolation)

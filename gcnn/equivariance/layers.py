@@ -108,8 +108,8 @@ def layer_errors(
         inner: radius of the compared disc, as a part of half the size of a map.
     """
     require_group(group)
-    blobs = blobs_for(network, group) if inputs is None else inputs
     with measuring(network), torch.no_grad():
+        blobs = blobs_for(network, group) if inputs is None else inputs
         still = _record(network, still_input(blobs, network))
         moved = _record(network, move_input(blobs, group, element, network, interpolation))
         rows = []

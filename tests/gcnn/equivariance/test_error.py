@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from gcnn import groups, layers
-from gcnn.equivariance import Blobs, equivariance_error
+from gcnn.equivariance import Blobs, equivariance_error, layer_errors
+from gcnn.equivariance.blobs import blobs_for
 from gcnn.models import UNet
 
 P4, C8 = groups.P4(), groups.SE2(8)
@@ -91,6 +92,57 @@ def test_only_the_elements_asked_for_are_measured():
 def test_blobs_that_fit_are_made_where_no_input_is_given():
     report = equivariance_error(layers.LiftingConv(P4, 3, 1, 3, padding=1).double(), P4)
     assert report.worst < 1e-10
+
+
+def halving(*layers_between, channels=2):
+    lift = layers.LiftingConv(P4, 1, channels, 3, padding=1)
+    return nn.Sequential(lift, nn.ReLU(), *layers_between).double()
+
+
+@pytest.mark.parametrize(
+    ("network", "size"),
+    [
+        (halving(layers.SpatialMaxPool(2, group=P4)), 66),
+        (halving(*[layers.SpatialAvgPool(2, group=P4)] * 3), 72),
+        (halving(layers.GroupConv(P4, 2, 2, 3, stride=2, padding=1)), 65),
+        (halving(layers.GroupConv(P4, 2, 2, 3), layers.SpatialBlurPool(2, group=P4)), 66),
+        (halving(layers.GroupPool(P4), nn.MaxPool2d(2), nn.AvgPool2d(4)), 72),
+        (halving(layers.GroupPool(P4), nn.Conv2d(2, 1, 1, 2), nn.MaxPool2d(2)), 67),
+        (halving(layers.GroupPool(P4), nn.Flatten(), nn.Linear(2 * 70**2, 3)), 70),
+    ],
+)
+def test_a_size_is_chosen_that_fits_all_that_slides(network, size):
+    assert blobs_for(network.eval(), P4).size == size
+
+
+def test_an_equivariant_network_that_halves_has_rounding_error_without_being_told_a_size():
+    pooled = (layers.SpatialMaxPool(2, group=P4), layers.GroupPool(P4), nn.MaxPool2d(2))
+    network = halving(*pooled).train()
+    assert equivariance_error(network, P4).worst < 1e-10
+    assert layer_errors(network, P4).rows[-1].error < 1e-10
+    assert network.training and not network[-1]._forward_pre_hooks
+
+
+def test_windows_that_contradict_each_other_do_not_hide_the_error():
+    class Both(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.even = nn.Conv2d(1, 1, 2, stride=2)
+            self.odd = nn.Conv2d(1, 1, 1, stride=2)
+
+        def forward(self, x):
+            even, odd = self.even(x), self.odd(x)
+            return even + odd[..., : even.shape[-2], : even.shape[-1]]
+
+    assert blobs_for(Both().double(), P4).size == 65
+    assert equivariance_error(Both().double(), P4).worst > 1e-3
+
+
+def test_a_network_that_takes_no_size_says_why():
+    network = halving(layers.GroupConv(P4, 3, 2, 3))
+    message = r"takes none of the sizes 65 to 195; pass inputs=.* refused 65 with: GroupConv takes"
+    with pytest.raises(ValueError, match=message):
+        equivariance_error(network, P4)
 
 
 def test_a_tensor_is_moved_by_the_group_itself():

@@ -1,0 +1,67 @@
+"""Which size of image a network takes without shifting its grid: found by trying."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from gcnn.layers.sampling_grid import require_centred
+
+# Layers of PyTorch that drop what their windows leave over, and the dimension of their space.
+_SLIDING: dict[type[nn.Module], int] = {
+    **{nn.Conv1d: 1, nn.MaxPool1d: 1, nn.AvgPool1d: 1},
+    **{nn.Conv2d: 2, nn.MaxPool2d: 2, nn.AvgPool2d: 2},
+    **{nn.Conv3d: 3, nn.MaxPool3d: 3, nn.AvgPool3d: 3},
+}
+
+
+def fitting_size(module: nn.Module, leading: Sequence[int], dim: int, sizes: Iterable[int]) -> int:
+    """The first of some sizes that a module takes, with every window centred on its input.
+
+    Layers of `gcnn` refuse a size that would shift the grid. Those of PyTorch do not, so they are
+    watched; if that leaves no size, because they contradict each other, they are not.
+
+    Args:
+        module: in eval mode; is run on zeros until it raises no error.
+        leading: the axes of the input before space.
+        dim: how many axes of space follow.
+        sizes: edges to try, in this order.
+
+    Raises:
+        ValueError: the module takes none of them; says why it refused the first.
+    """
+    like = next(module.parameters(), torch.zeros(()))
+    sizes = tuple(sizes)
+    refusals: list[Exception] = []
+    watched = [part for part in module.modules() if type(part) in _SLIDING]
+    for parts in (watched, []) if watched else ([],):
+        handles = [part.register_forward_pre_hook(_require_centred) for part in parts]
+        try:
+            for size in sizes:
+                x = torch.zeros(*leading, *(size,) * dim, dtype=like.dtype, device=like.device)
+                try:
+                    module(x)
+                except (ValueError, RuntimeError) as error:
+                    refusals.append(error)
+                else:
+                    return size
+        finally:
+            for handle in handles:
+                handle.remove()
+    raise ValueError(
+        f"{type(module).__name__} takes none of the sizes {sizes[0]} to {sizes[-1]}; pass inputs=, "
+        f"a tensor or equivariance.Blobs. It refused {sizes[0]} with: {refusals[0]}"
+    ) from refusals[0]
+
+
+def _require_centred(layer: nn.Module, args: tuple[Tensor, ...]) -> None:
+    dim = _SLIDING[type(layer)]
+    settings = [layer.kernel_size, layer.stride, layer.padding, getattr(layer, "dilation", 1)]
+    if isinstance(layer.padding, str):  # "same", which needs stride 1, or "valid"
+        settings[2] = 0
+    per_axis = [s if isinstance(s, tuple) else (s,) * dim for s in settings]
+    for axis, window in enumerate(zip(*per_axis, strict=True), start=-dim):
+        if window[1] > 1:
+            require_centred((args[0].shape[axis],), *window)
