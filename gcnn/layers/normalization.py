@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
 from gcnn.groups import Group, require_group
+from gcnn.layers.field_norm import may_bring_its_gradient, normalise_fields, of_channels
 from gcnn.layers.memory_layout import in_layout_of, is_channels_last
 
 
@@ -47,10 +49,40 @@ class GroupBatchNorm(_BatchNorm):
         _require_features(type(self).__name__, self.group, x)
         if not is_channels_last(x, self.group.dim):
             return super().forward(x)
+        if not (self.training or self.running_mean is None):
+            return torch.unflatten(self._by_running(x.flatten(1, 2)), 1, x.shape[1:3])
+        if may_bring_its_gradient(x):
+            return torch.unflatten(self._by_own(x.flatten(1, 2)), 1, x.shape[1:3])
         # Places as the batch, elements as the space: the same statistics, and no copy.
         rows = x.movedim((1, 2), (-2, -1))
         normalised = super().forward(rows.flatten(0, -3)).view(rows.shape)
         return normalised.movedim((-2, -1), (1, 2))
+
+    def _by_running(self, plain: Tensor) -> Tensor:
+        mean, variance, weight, bias = (
+            of_channels(of_fields, self.group.order)
+            for of_fields in (self.running_mean, self.running_var, self.weight, self.bias)
+        )
+        return F.batch_norm(plain, mean, variance, weight, bias, training=False, eps=self.eps)
+
+    def _by_own(self, plain: Tensor) -> Tensor:
+        order = self.group.order
+        y, mean, variance = normalise_fields(plain, self.weight, self.bias, order, self.eps)
+        if self.training:
+            count = plain.numel() // self.num_features
+            self._remember(mean, variance * (count / (count - 1)))
+        return y
+
+    @torch.no_grad()
+    def _remember(self, mean: Tensor, variance: Tensor) -> None:
+        """Move the running statistics, if there are any, towards those of a batch."""
+        share = self.momentum
+        if self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
+            share = 1 / float(self.num_batches_tracked) if share is None else share
+        for running, of_batch in ((self.running_mean, mean), (self.running_var, variance)):
+            if running is not None:
+                running.lerp_(of_batch.to(running.dtype), share or 0.0)
 
     def _check_input_dim(self, input: Tensor) -> None:
         pass  # forward has done it, before it may have moved the axes.
