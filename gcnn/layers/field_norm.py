@@ -12,22 +12,8 @@ from typing import Any, overload
 
 import torch
 from torch import Tensor
-from torch.autograd import Function, forward_ad
+from torch.autograd import Function
 from torch.nn import functional as F
-
-
-def may_bring_its_gradient(x: Tensor) -> bool:
-    """Whether an operation on x may be a black box that brings its own gradient.
-
-    Compilers, tracers, function transforms and forward differentiation look inside.
-    """
-    special = (
-        torch.compiler.is_compiling()
-        or torch._C._get_tracing_state() is not None
-        or torch._C._are_functorch_transforms_active()
-        or forward_ad._current_level >= 0
-    )
-    return x.device.type == "cpu" and not special
 
 
 @overload

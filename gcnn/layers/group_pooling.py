@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from gcnn.groups import Group, require_group
+from gcnn.layers.field_maximum import field_maximum
 from gcnn.layers.memory_layout import in_layout_of
 
 _MODES = ("max", "mean")
@@ -46,8 +47,9 @@ class GroupPool(nn.Module):
                 f"GroupPool takes a feature map (batch, channels, {self.group.order}, "
                 f"*{self.group.dim} of space), got an image of shape {tuple(x.shape)}"
             )
-        pooled = x.amax(dim=2) if self.mode == "max" else x.mean(dim=2)
-        return in_layout_of(x, pooled, self.group.dim)
+        if self.mode == "max":
+            return field_maximum(x, self.group.dim)
+        return in_layout_of(x, x.mean(dim=2), self.group.dim)
 
     def extra_repr(self) -> str:
         return f"{self.group}, {self.mode!r}"

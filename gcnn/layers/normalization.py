@@ -9,8 +9,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
 from gcnn.groups import Group, require_group
-from gcnn.layers.field_norm import may_bring_its_gradient, normalise_fields, of_channels
+from gcnn.layers.field_norm import normalise_fields, of_channels
 from gcnn.layers.memory_layout import in_layout_of, is_channels_last
+from gcnn.layers.own_gradient import may_bring_its_gradient
 
 
 class GroupBatchNorm(_BatchNorm):
