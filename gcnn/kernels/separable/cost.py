@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from gcnn.kernels.separable.operators import BLOCK
+from gcnn.kernels.separable.plan import slab_axis
 from gcnn.kernels.separable.tree import Tree
 
 # Measured on CPUs, forward and backward: a product along an axis takes 1.15 times as long for
@@ -46,55 +47,56 @@ class Problem:
         taps = float(kernel_size ** len(self.size))
         return outputs * self.out_channels * self.columns * taps
 
-    def by_axes(self, before: Tree, behind: Tree, thickness: int) -> float:
-        """What takes as long axis by axis, in slabs of the first axis."""
+    def by_axes(self, before: Tree, after: Tree, thickness: int, samples: int) -> float:
+        """What takes as long axis by axis, in slabs of this thickness and so many samples."""
+        work = float(self.multiplications(before, after, thickness))
+        products = (_nodes(before) + 1) * self.relatives + _nodes(after) + 1
+        slabs = math.ceil(self.mixed_size(before)[slab_axis(len(self.size))] / thickness)
+        slabs *= math.ceil(self.batch / samples)
+        return work * _PRODUCT + self.elements * slabs * products * _START
+
+    def multiplications(self, before: Tree, after: Tree, thickness: int) -> int:
+        """Multiplications axis by axis."""
         sizes = list(self.size)
-        work = _expansion(before, self.columns, sizes, self)
-        places = math.prod(sizes)
-        leaves = len(before.leaves()), len(behind.leaves())
-        work += places * leaves[0] * self.columns * leaves[1] * self.out_channels
-        # Contracting costs what expanding in the other direction does.
-        work += _contraction(behind, self.out_channels, self)
-        products = _nodes(before) * self.relatives + _nodes(behind) + 1
-        slabs = math.ceil(self.size[0] / thickness)
-        starts = self.elements * slabs * products * _START
-        return self.batch * self.elements * work * _PRODUCT + starts
+        work = 0
+        for level, axis in enumerate(before.axes, start=1):
+            others = math.prod(sizes) // sizes[axis]
+            work += (
+                self.columns * before.count(level) * others * self._area(axis, before, thickness)
+            )
+            sizes[axis] = self.output_size[axis]
+        leaves = before.count(len(before.axes)), after.count(len(after.axes))
+        work += math.prod(sizes) * leaves[0] * self.columns * leaves[1] * self.out_channels
+        for level, axis in reversed(list(enumerate(after.axes, start=1))):
+            others = math.prod(sizes) // sizes[axis]
+            area = self._area(axis, before, thickness)
+            work += self.out_channels * after.count(level) * others * area
+            sizes[axis] = self.output_size[axis]
+        return self.batch * self.elements * work
 
-    def width(self, axis: int) -> int:
-        """Columns of a row of an operator that are multiplied, zeros among them."""
-        size = self.size[axis]
-        if self.output_size[axis] < 2 * BLOCK:
-            return size
-        return min(size, BLOCK * self.stride + self.extent)
+    def mixed_size(self, before: Tree) -> tuple[int, ...]:
+        """The size where channels are mixed: that of the output along the axes before."""
+        return tuple(
+            self.output_size[axis] if axis in before.axes else length
+            for axis, length in enumerate(self.size)
+        )
 
-
-def _expansion(tree: Tree, channels: int, sizes: list[int], problem: Problem) -> float:
-    """Multiplications of expanding; `sizes` become those behind it."""
-    work = 0.0
-    for level, axis in enumerate(tree.axes):
-        sizes[axis] = problem.output_size[axis]
-        work += channels * _count(tree, level + 1) * math.prod(sizes) * problem.width(axis)
-    return work
-
-
-def _contraction(tree: Tree, channels: int, problem: Problem) -> float:
-    work = 0.0
-    sizes = list(problem.output_size)
-    for level, axis in enumerate(tree.axes):
-        width = problem.width(axis)
-        work += channels * _count(tree, level + 1) * math.prod(sizes) * width
-        sizes[axis] = problem.size[axis]
-    return work
-
-
-def _count(tree: Tree, level: int) -> int:
-    return len({leaf[:level] for leaf in tree.leaves()})
+    def _area(self, axis: int, before: Tree, thickness: int) -> int:
+        """Entries of the matrix of an axis that are multiplied, zeros among them."""
+        size, output_size = self.size[axis], self.output_size[axis]
+        if axis == slab_axis(len(self.size)):
+            if axis in before.axes:
+                return output_size * min(size, (thickness - 1) * self.stride + self.extent)
+            return size * min(output_size, (thickness + self.extent - 2) // self.stride + 1)
+        if output_size < 2 * BLOCK:
+            return output_size * size
+        return output_size * min(size, (BLOCK - 1) * self.stride + self.extent)
 
 
 def _nodes(tree: Tree) -> int:
-    return sum(_count(tree, level) for level in range(len(tree.axes)))
+    return sum(tree.count(level) for level in range(1, len(tree.axes) + 1))
 
 
-def most_maps(before: Tree, behind: Tree, columns: int, out_channels: int) -> int:
+def most_maps(before: Tree, after: Tree, columns: int, out_channels: int) -> int:
     """Maps of the size of space that are in memory at once when channels are mixed."""
-    return len(before.leaves()) * columns + len(behind.leaves()) * out_channels
+    return len(before.leaves()) * columns + len(after.leaves()) * out_channels

@@ -12,18 +12,21 @@ from torch.autograd import forward_ad
 from gcnn.filters import Factors
 from gcnn.kernels.separable.cost import Problem, most_maps
 from gcnn.kernels.separable.functions import correlate, transpose
-from gcnn.kernels.separable.plan import Plan, Window, make_plan, trees
+from gcnn.kernels.separable.plan import Plan, Window, make_plan, slab_axis, trees
+from gcnn.kernels.separable.tree import Tree
 
 # Numbers in the maps of a slab: few enough to stay in a processor's cache.
-_SLAB = 2**20
+_SLAB = 2**21
+# Thick slabs multiply many zeros of a band, thin ones their neighbours' pixels.
+_THICK, _THIN = 32, 16
 _REMEMBERED = 16
 
 
 def differentiable_by_axes(x: Tensor, weight: Tensor) -> bool:
     """Whether these tensors can be convolved axis by axis.
 
-    Half precision would round the operators of each axis in turn, so it takes dense filters,
-    and so do compilers and function transforms, which want one operation they know.
+    Compilers and function transforms get dense filters: one operation they know. So does half
+    precision on accelerators, which have units for its products. A CPU computes it in float32.
     """
     special = (
         torch.compiler.is_compiling()
@@ -31,17 +34,19 @@ def differentiable_by_axes(x: Tensor, weight: Tensor) -> bool:
         or torch._C._are_functorch_transforms_active()
         or forward_ad._current_level >= 0
     )
-    full = x.dtype == weight.dtype and x.dtype in (torch.float32, torch.float64)
     device = x.device.type
     mixed = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
-    return full and not special and not mixed
+    full = x.dtype == weight.dtype and x.dtype in (torch.float32, torch.float64) and not mixed
+    on_cpu = device == "cpu" and (mixed or x.dtype == weight.dtype) and x.is_floating_point()
+    return (full or on_cpu) and not special
 
 
 class AxisByAxis:
     """The convolution with products of 1D functions, without their dense filters.
 
     Every axis is a product with banded matrices, one for each degree. Channels are mixed between
-    two axes, where that is cheapest. Nothing is kept for the gradient but the input.
+    two axes, where that is cheapest. Nothing is kept for the gradient but the input. Half
+    precision, and autocast, are computed in float32 and rounded at the end.
 
     Args:
         factors: of the basis, for all elements.
@@ -71,7 +76,8 @@ class AxisByAxis:
             size: of the space on the side of the input.
             weight: `(out, in, M, K)`.
         """
-        key = (like.shape[0], size, like.dtype, like.device, weight.shape)
+        like = like.detach().new_empty(like.shape[0], dtype=_full(like.dtype))
+        key = (like.shape, size, like.dtype, like.device, weight.shape)
         if key not in self._plans:
             if len(self._plans) >= _REMEMBERED:
                 self._plans.clear()
@@ -82,12 +88,12 @@ class AxisByAxis:
     def correlate(self, x: Tensor, weight: Tensor, plan: Plan) -> Tensor:
         """`(batch, in, |H|, *space)` to `(batch, out, |H'|, *space)`."""
         mixing = plan.mixing(weight, self.factors.degrees)
-        return correlate(x, mixing, plan)
+        return correlate(x, mixing, plan, _given_out(x))
 
     def transpose(self, y: Tensor, weight: Tensor, plan: Plan) -> Tensor:
         """The adjoint, `(batch, out, |H'|, *space)` to `(batch, in, |H|, *space)`."""
         mixing = plan.mixing(weight, self.factors.degrees)
-        return transpose(y, mixing, plan, self.factors.tables.shape[1])
+        return transpose(y, mixing, plan, _given_out(y))
 
     def _cheapest(self, like: Tensor, size: tuple[int, ...], weight: Tensor) -> Plan | None:
         out_channels, in_channels, relatives, _ = weight.shape
@@ -104,24 +110,40 @@ class AxisByAxis:
             self.window.dilation * (kernel_size - 1) + 1,
         )
         choices = [trees(self.factors.degrees, expanded) for expanded in range(len(size))]
-        slabs = [self._thickness(problem, *choice, like) for choice in choices]
+        slabs = [self._slabs(problem, *choice, like) for choice in choices]
         costs = [
-            problem.by_axes(*choice, slab) for choice, slab in zip(choices, slabs, strict=True)
+            problem.by_axes(*choice, *slab) for choice, slab in zip(choices, slabs, strict=True)
         ]
         best = costs.index(min(costs))
         if problem.dense(kernel_size) < costs[best]:
             return None
         return make_plan(
-            self.factors, self.window, self.sources, self.outputs, size, best, slabs[best], like
+            self.factors, self.window, self.sources, self.outputs, size, best, *slabs[best], like
         )
 
-    def _thickness(self, problem: Problem, before: Any, behind: Any, like: Tensor) -> int:
+    def _slabs(self, problem: Problem, before: Tree, after: Tree, like: Tensor) -> tuple[int, int]:
+        """The thickness of slabs, and the samples that are computed at once."""
+        size = problem.mixed_size(before)
+        length = size[slab_axis(len(size))]
         if like.device.type != "cpu":
-            return problem.size[0]
-        maps = most_maps(before, behind, problem.columns, problem.out_channels)
-        slice_ = problem.batch * maps * math.prod(problem.size[1:])
-        count = max(1, math.ceil(problem.size[0] * slice_ / _SLAB))
-        return math.ceil(problem.size[0] / count)
+            return length, max(1, problem.batch)
+        maps = most_maps(before, after, problem.columns, problem.out_channels)
+        slice_ = maps * math.prod(size) // length
+        samples = max(1, min(problem.batch, _SLAB // (slice_ * min(length, _THIN))))
+        count = max(math.ceil(slice_ * samples * length / _SLAB), length // _THICK, 1)
+        return max(math.ceil(length / count), min(length, _THIN)), samples
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_plans": {}}
+
+
+def _full(dtype: torch.dtype) -> torch.dtype:
+    return torch.promote_types(dtype, torch.float32)
+
+
+def _given_out(x: Tensor) -> torch.dtype:
+    """The dtype that a convolution of x has."""
+    device = x.device.type
+    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+        return x.dtype if x.dtype == torch.float64 else torch.get_autocast_dtype(device)
+    return x.dtype

@@ -1,11 +1,12 @@
 """Derivatives that keep no expanded maps: they are computed again where they are needed.
 
-A correlation is bilinear in features and weights, so that its derivatives are its two adjoints,
-and theirs are the same three products again.
+A correlation is one of the partial derivatives of a form that is linear in input, output and
+weights, and so are all derivatives of those: one function has every derivative of every order.
 """
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -15,90 +16,68 @@ from gcnn.kernels.separable import products
 from gcnn.kernels.separable.plan import Plan
 
 
-def correlate(x: Tensor, mixing: Tensor, plan: Plan) -> Tensor:
-    """`products.correlate`, differentiable any number of times."""
-    y: Tensor = _Correlate.apply(x, mixing, plan)  # type: ignore[no-untyped-call]
-    return y
+def correlate(x: Tensor, mixing: Tensor, plan: Plan, dtype: torch.dtype) -> Tensor:
+    """From the input to the output, differentiable any number of times.
+
+    All is computed in the dtype of the plan and rounded once to `dtype`, as one operation is.
+    """
+    _, y, _ = _Partials.apply(x, None, mixing, plan, (False, True, False), dtype)  # type: ignore[no-untyped-call]
+    return y  # type: ignore[no-any-return]
 
 
-def transpose(y: Tensor, mixing: Tensor, plan: Plan, order: int) -> Tensor:
-    """`products.transpose`, differentiable any number of times."""
-    x: Tensor = _Transpose.apply(y, mixing, plan, order)  # type: ignore[no-untyped-call]
-    return x
+def transpose(y: Tensor, mixing: Tensor, plan: Plan, dtype: torch.dtype) -> Tensor:
+    """The adjoint of `correlate` in x, differentiable any number of times."""
+    x, _, _ = _Partials.apply(None, y, mixing, plan, (True, False, False), dtype)  # type: ignore[no-untyped-call]
+    return x  # type: ignore[no-any-return]
 
 
-def _mixing_gradient(x: Tensor, y: Tensor, mixing: Tensor, plan: Plan) -> Tensor:
-    gradient: Tensor = _MixingGradient.apply(x, y, mixing, plan)  # type: ignore[no-untyped-call]
-    return gradient
-
-
-class _Correlate(torch.autograd.Function):
-    """`products.correlate`."""
+class _Partials(torch.autograd.Function):
+    """`products.partials`, with features in `dtype`."""
 
     @staticmethod
-    def forward(x: Tensor, mixing: Tensor, plan: Plan) -> Tensor:
-        return products.correlate(x, mixing, plan)
+    def forward(
+        x: Tensor | None,
+        y: Tensor | None,
+        mixing: Tensor,
+        plan: Plan,
+        wanted: tuple[bool, bool, bool],
+        dtype: torch.dtype,
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        with _outside_autocast(mixing.device.type):
+            by_x, by_y, by_mixing = products.partials(x, y, mixing, plan, wanted)
+        by_x, by_y = (None if by is None else by.to(dtype) for by in (by_x, by_y))
+        return by_x, by_y, by_mixing
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Plan], output: Tensor) -> None:
-        x, mixing, ctx.plan = inputs
-        ctx.save_for_backward(x, mixing)
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Any, ...]) -> None:
+        x, y, mixing, ctx.plan, _, _ = inputs
+        ctx.save_for_backward(x, y, mixing)
+        ctx.set_materialize_grads(False)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
-        x, mixing = ctx.saved_tensors
-        order = x.shape[2]
-        towards_x = towards_mixing = None
-        if ctx.needs_input_grad[0]:
-            towards_x = transpose(gradient, mixing, ctx.plan, order)
-        if ctx.needs_input_grad[1]:
-            towards_mixing = _mixing_gradient(x, gradient, mixing, ctx.plan)
-        return towards_x, towards_mixing, None
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        given = ctx.saved_tensors
+        totals: list[Tensor | None] = [None, None, None]
+        for place, gradient in enumerate(gradients):
+            if gradient is None:
+                continue
+            # The gradient by one argument is the form with the cotangent in its place.
+            form = [*given[:place], gradient, *given[place + 1 :]]
+            wanted = tuple(ctx.needs_input_grad[i] and i != place for i in range(3))
+            parts = _Partials.apply(*form, ctx.plan, wanted, ctx.plan.dtype)  # type: ignore[no-untyped-call]
+            totals = [_sum(total, part) for total, part in zip(totals, parts, strict=True)]
+        like = (by if by is None else by.to(t.dtype) for by, t in zip(totals, given, strict=True))
+        return *like, None, None, None
 
 
-class _Transpose(torch.autograd.Function):
-    """`products.transpose`."""
-
-    @staticmethod
-    def forward(y: Tensor, mixing: Tensor, plan: Plan, order: int) -> Tensor:
-        return products.transpose(y, mixing, plan, order)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Plan, int], output: Tensor) -> None:
-        y, mixing, ctx.plan, _ = inputs
-        ctx.save_for_backward(y, mixing)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
-        y, mixing = ctx.saved_tensors
-        towards_y = towards_mixing = None
-        if ctx.needs_input_grad[0]:
-            towards_y = correlate(gradient, mixing, ctx.plan)
-        if ctx.needs_input_grad[1]:
-            towards_mixing = _mixing_gradient(gradient, y, mixing, ctx.plan)
-        return towards_y, towards_mixing, None, None
+def _sum(one: Tensor | None, other: Tensor | None) -> Tensor | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return one + other
 
 
-class _MixingGradient(torch.autograd.Function):
-    """`products.mixing_gradient`; of `mixing` it only uses the shape."""
-
-    @staticmethod
-    def forward(x: Tensor, y: Tensor, mixing: Tensor, plan: Plan) -> Tensor:
-        return products.mixing_gradient(x, y, mixing, plan)
-
-    @staticmethod
-    def setup_context(
-        ctx: Any, inputs: tuple[Tensor, Tensor, Tensor, Plan], output: Tensor
-    ) -> None:
-        x, y, _, ctx.plan = inputs
-        ctx.save_for_backward(x, y)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
-        x, y = ctx.saved_tensors
-        towards_x = towards_y = None
-        if ctx.needs_input_grad[0]:
-            towards_x = transpose(y, gradient, ctx.plan, x.shape[2])
-        if ctx.needs_input_grad[1]:
-            towards_y = correlate(x, gradient, ctx.plan)
-        return towards_x, towards_y, None, None
+def _outside_autocast(device: str) -> Any:
+    """Autocast would round the operators of each axis in turn, and with them the equivariance."""
+    if not torch.amp.is_autocast_available(device):
+        return nullcontext()
+    return torch.autocast(device, enabled=False)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
-from gcnn.geometry import along_axis
-
-# Rows of a banded matrix that are multiplied at once: few zeros, yet a product worth starting.
-BLOCK = 32
+# Rows of a banded matrix that are multiplied at once, on axes at least twice as long: fewer would
+# multiply fewer zeros, in products too small to be worth starting.
+BLOCK = 48
 
 
 def axis_operators(
@@ -54,57 +55,59 @@ def support(matrices: Tensor) -> tuple[int, int]:
     return (int(used[0]), int(used[-1]) + 1) if len(used) else (0, 1)
 
 
-def blocks(matrices: Tensor) -> list[tuple[int, int, int, int]]:
-    """First and last row, first and last column of the blocks of a band `(n, rows, columns)`."""
+def blocks(matrices: Tensor) -> tuple[tuple[slice, slice], ...]:
+    """The rows and columns of the blocks of a band `(n, rows, columns)`."""
     rows = matrices.shape[-2]
     step = rows if rows < 2 * BLOCK else BLOCK
     starts = range(0, rows, step)
-    return [
-        (start, end, *support(matrices[:, start:end]))
-        for start, end in ((start, min(start + step, rows)) for start in starts)
-    ]
+    return tuple(
+        (slice(start, start + step), slice(*support(matrices[:, start : start + step])))
+        for start in starts
+    )
 
 
 class Operator:
-    """The n matrices of one axis and one element, with the blocks of their band.
+    """The n matrices of one axis and one element.
 
     Args:
         matrices: `(n, rows, columns)`.
-        banded: their blocks, as `blocks` gives them.
+        axis: of space, which they multiply.
+        dim: how many axes space has.
+        banded: the blocks of their band, as `blocks` gives them.
     """
 
-    def __init__(self, matrices: Tensor, banded: list[tuple[int, int, int, int]]) -> None:
+    def __init__(
+        self, matrices: Tensor, axis: int, dim: int, banded: tuple[tuple[slice, slice], ...]
+    ) -> None:
         self.matrices = matrices
+        self.axis = axis
+        self.last = axis == dim - 1
         self.banded = banded
 
-    def expand(self, x: Tensor, axis: int, count: int) -> list[Tensor]:
-        """The products along an axis with each of the first `count` matrices."""
-        if len(self.banded) == 1:
-            return _expand(self.matrices[:count], x, axis)
-        parts = [
-            _expand(self.matrices[:count, r0:r1, c0:c1], x.narrow(axis, c0, c1 - c0), axis)
-            for r0, r1, c0, c1 in self.banded
-        ]
-        return [torch.cat(same, dim=axis) for same in zip(*parts, strict=True)]
+    def shape(self, x: Tensor) -> tuple[int, ...]:
+        """The shape of a product with x `(maps, *space)`."""
+        axis = 1 + self.axis
+        return (*x.shape[:axis], self.matrices.shape[1], *x.shape[axis + 1 :])
 
-    def contract(self, maps: list[Tensor], axis: int) -> Tensor:
-        """The sum of maps, each multiplied along an axis by its own matrix."""
-        if len(self.banded) == 1:
-            return _contract(self.matrices[: len(maps)], maps, axis)
-        parts = [
-            _contract(
-                self.matrices[: len(maps), r0:r1, c0:c1],
-                [m.narrow(axis, c0, c1 - c0) for m in maps],
-                axis,
-            )
-            for r0, r1, c0, c1 in self.banded
-        ]
-        return torch.cat(parts, dim=axis)
+    def multiply(self, degree: int, x: Tensor, out: Tensor, add: bool = False) -> None:
+        """Write the product of x along the axis and the matrix of a degree, or add it.
 
-
-def _expand(matrices: Tensor, x: Tensor, axis: int) -> list[Tensor]:
-    return list(along_axis(x, axis, matrices.flatten(0, 1)).split(matrices.shape[1], dim=axis))
+        Args:
+            x, out: `(maps, *space)`, contiguous.
+        """
+        matrix, beta = self.matrices[degree], int(add)
+        if self.last:
+            one, product = (t.view(math.prod(t.shape[:-1]), t.shape[-1]) for t in (x, out))
+            for rows, columns in self.banded:
+                product[:, rows].addmm_(one[:, columns], matrix[rows, columns].T, beta=beta)
+            return
+        one, product = (_around(t, 1 + self.axis) for t in (x, out))
+        for rows, columns in self.banded:
+            # A matrix times a batch of matrices would be folded into one product of copies.
+            repeated = matrix[rows, columns].expand(len(one), -1, -1)
+            product[:, rows].baddbmm_(repeated, one[:, columns], beta=beta)
 
 
-def _contract(matrices: Tensor, maps: list[Tensor], axis: int) -> Tensor:
-    return along_axis(torch.cat(maps, dim=axis), axis, matrices.transpose(0, 1).flatten(1))
+def _around(x: Tensor, axis: int) -> Tensor:
+    """`(everything before, axis, everything after)`."""
+    return x.view(math.prod(x.shape[:axis]), x.shape[axis], math.prod(x.shape[axis + 1 :]))

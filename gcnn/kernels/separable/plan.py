@@ -29,18 +29,17 @@ class Window:
 
 @dataclass(frozen=True)
 class Slab:
-    """A range of the first axis of the input, and what it contributes to.
+    """A range of one axis where channels are mixed, what it takes and what it contributes to.
 
     Attributes:
-        start, end: in the input.
-        first, last: in the output.
+        input, output: the ranges of the input and of the output.
+        size: of all axes where channels are mixed.
         forward, backward: operators of all axes, from the input and from the output.
     """
 
-    start: int
-    end: int
-    first: int
-    last: int
+    input: slice
+    output: slice
+    size: tuple[int, ...]
     forward: tuple[Operator, ...]
     backward: tuple[Operator, ...]
 
@@ -53,16 +52,27 @@ class Plan:
         size, output_size: of space.
         sources: for every element of the output, the elements it sees; -1 where there is none.
         before: the axes that are expanded before channels are mixed.
-        behind: the axes that are contracted behind.
+        after: the axes that are contracted after.
         slabs: for every element of the output.
+        order: how many elements the input has.
+        samples: of the batch that are computed at once.
+        dtype: in which all is computed.
     """
 
     size: tuple[int, ...]
     output_size: tuple[int, ...]
     sources: tuple[tuple[int, ...], ...]
     before: Tree
-    behind: Tree
+    after: Tree
     slabs: tuple[tuple[Slab, ...], ...]
+    order: int
+    samples: int
+    dtype: torch.dtype
+
+    @property
+    def axis(self) -> int:
+        """The axis of the slabs."""
+        return slab_axis(len(self.size))
 
     def mixing(self, weight: Tensor, degrees: Sequence[tuple[int, ...]]) -> Tensor:
         """The weights as matrices that mix channels between expanding and contracting.
@@ -74,10 +84,11 @@ class Plan:
         Returns:
             `(M, out of the mixing · out, into the mixing · in)`.
         """
-        into, out_of = self.before.leaves(), self.behind.leaves()
-        q = torch.tensor([out_of.index(_along(d, self.behind)) for d in degrees])
+        into, out_of = self.before.leaves(), self.after.leaves()
+        q = torch.tensor([out_of.index(_along(d, self.after)) for d in degrees])
         p = torch.tensor([into.index(_along(d, self.before)) for d in degrees])
         out_channels, in_channels, relatives, _ = weight.shape
+        weight = weight.to(self.dtype)
         empty = weight.new_zeros(len(out_of), len(into), relatives, out_channels, in_channels)
         index = (q.to(weight.device), p.to(weight.device))
         mixing = empty.index_put(index, weight.permute(3, 2, 0, 1))
@@ -88,16 +99,23 @@ def _along(degrees: tuple[int, ...], tree: Tree) -> tuple[int, ...]:
     return tuple(degrees[axis] for axis in tree.axes)
 
 
+def slab_axis(dim: int) -> int:
+    """The axis that is cut into slabs: the one which could not be cut into blocks of a band.
+
+    An operator multiplies blocks of the last axis as matrices with a stride, and blocks of the
+    first as a few large products; on an axis between, they would be too many small ones.
+    """
+    return dim - 2
+
+
 def trees(degrees: Sequence[tuple[int, ...]], expanded: int) -> tuple[Tree, Tree]:
-    """The trees before and behind the mixing, if the last `expanded` axes come before it."""
+    """The trees before and after the mixing, if the first `expanded` axes come before it."""
     dim = len(degrees[0])
-    first = tuple(range(dim - expanded))
-    last = tuple(range(dim - 1, dim - expanded - 1, -1))
-    before, behind = (
+    before, after = (
         Tree(axes, tuple(sorted({tuple(d[axis] for axis in axes) for d in degrees})))
-        for axes in (last, first)
+        for axes in (tuple(range(expanded)), tuple(range(dim - 1, expanded - 1, -1)))
     )
-    return before, behind
+    return before, after
 
 
 def make_plan(
@@ -108,6 +126,7 @@ def make_plan(
     size: tuple[int, ...],
     expanded: int,
     thickness: int,
+    samples: int,
     like: Tensor,
 ) -> Plan:
     """The plan for inputs of this size.
@@ -118,9 +137,10 @@ def make_plan(
         sources: what every computed element sees.
         outputs: which elements are computed.
         size: of the input.
-        expanded: how many of the last axes are expanded before channels are mixed.
-        thickness: of a slab of the first axis of the input.
-        like: a tensor of the wanted dtype and device.
+        expanded: how many of the first axes are expanded before channels are mixed.
+        thickness: of a slab.
+        samples: of the batch that are computed at once.
+        like: a tensor of the dtype to compute in, and of the device.
     """
     along = [
         axis_operators(
@@ -133,26 +153,38 @@ def make_plan(
         )
         for axis, length in enumerate(size)
     ]
-    before, behind = trees(factors.degrees, expanded)
-    slabs = [_slabs([a[h] for a in along], thickness, like) for h in range(len(outputs))]
+    before, after = trees(factors.degrees, expanded)
+    slabs = [_slabs([a[h] for a in along], expanded, thickness, like) for h in range(len(outputs))]
     output_size = tuple(a.shape[-2] for a in along)
-    return Plan(size, output_size, sources, before, behind, tuple(slabs))
+    order = factors.tables.shape[1]
+    return Plan(size, output_size, sources, before, after, tuple(slabs), order, samples, like.dtype)
 
 
-def _slabs(along: list[Tensor], thickness: int, like: Tensor) -> tuple[Slab, ...]:
+def _slabs(along: list[Tensor], expanded: int, thickness: int, like: Tensor) -> tuple[Slab, ...]:
     """The slabs of one element, from its matrices `(n, output size, size)` for every axis."""
-    others = [(_operator(m, like), _operator(m.mT, like)) for m in along[1:]]
-    first_axis, size = along[0], along[0].shape[-1]
+    axis = slab_axis(len(along))
+    # Before the mixing an axis has the size of the output, after it that of the input.
+    mixed = [m.shape[-2] if a < expanded else m.shape[-1] for a, m in enumerate(along)]
+    forward = [_operator(m, a, len(along), like) for a, m in enumerate(along)]
+    backward = [_operator(m.mT, a, len(along), like) for a, m in enumerate(along)]
     slabs = []
-    for start in range(0, size, thickness):
-        end = min(start + thickness, size)
-        first, last = support(first_axis[:, :, start:end].mT)
-        part = first_axis[:, first:last, start:end]
-        forward = (_operator(part, like), *(there for there, _ in others))
-        backward = (_operator(part.mT, like), *(back for _, back in others))
-        slabs.append(Slab(start, end, first, last, forward, backward))
+    for start in range(0, mixed[axis], thickness):
+        end = min(start + thickness, mixed[axis])
+        first, last = start, end
+        if axis < expanded:
+            first, last = support(along[axis][:, start:end])
+            part = along[axis][:, start:end, first:last]
+            ranges = slice(first, last), slice(start, end)
+        else:
+            first, last = support(along[axis][:, :, start:end].mT)
+            part = along[axis][:, first:last, start:end]
+            ranges = slice(start, end), slice(first, last)
+        forward[axis] = _operator(part, axis, len(along), like)
+        backward[axis] = _operator(part.mT, axis, len(along), like)
+        mixed_size = (*mixed[:axis], end - start, *mixed[axis + 1 :])
+        slabs.append(Slab(*ranges, mixed_size, tuple(forward), tuple(backward)))
     return tuple(slabs)
 
 
-def _operator(matrices: Tensor, like: Tensor) -> Operator:
-    return Operator(matrices.to(like), blocks(matrices))
+def _operator(matrices: Tensor, axis: int, dim: int, like: Tensor) -> Operator:
+    return Operator(matrices.to(like), axis, dim, blocks(matrices))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from gcnn.kernels.separable.operators import Operator
+from gcnn.kernels.separable.scratch import Scratch
 
 
 @dataclass(frozen=True)
@@ -36,33 +37,51 @@ class Tree:
             return [node]
         return [leaf for a in range(self.children(node)) for leaf in self.leaves((*node, a))]
 
+    def count(self, level: int) -> int:
+        """How many nodes a level has; level 0 is the root."""
+        return len({leaf[:level] for leaf in self.leaves()})
+
     def expand(
-        self, x: Tensor, operators: Sequence[Operator], node: tuple[int, ...] = ()
-    ) -> list[Tensor]:
-        """All leaves of x `(batch, channels, *space)`.
+        self,
+        x: Tensor,
+        operators: Sequence[Operator],
+        leaves: Iterator[Tensor],
+        room: Scratch,
+        node: tuple[int, ...] = (),
+    ) -> None:
+        """Write all leaves of x `(maps, *space)` into the tensors that `leaves` yields.
 
         Args:
             operators: one for every axis of space.
+            room: for the nodes between.
         """
-        if len(node) == len(self.axes):
-            return [x]
-        axis = self.axes[len(node)]
-        parts = operators[axis].expand(x, 2 + axis, self.children(node))
-        return [
-            leaf
-            for degree, part in enumerate(parts)
-            for leaf in self.expand(part, operators, (*node, degree))
-        ]
+        level = len(node)
+        if level == len(self.axes):
+            next(leaves).copy_(x)
+            return
+        operator = operators[self.axes[level]]
+        for degree in range(self.children(node)):
+            if level + 1 == len(self.axes):
+                operator.multiply(degree, x, next(leaves))
+            else:
+                child = room.take(level, operator.shape(x))
+                operator.multiply(degree, x, child)
+                self.expand(child, operators, leaves, room, (*node, degree))
 
     def contract(
-        self, leaves: list[Tensor], operators: Sequence[Operator], node: tuple[int, ...] = ()
+        self,
+        leaves: Iterator[Tensor],
+        operators: Sequence[Operator],
+        room: Scratch,
+        node: tuple[int, ...] = (),
     ) -> Tensor:
-        """The adjoint of `expand`, with operators that lead the other way; takes from `leaves`."""
-        if len(node) == len(self.axes):
-            return leaves.pop(0)
-        axis = self.axes[len(node)]
-        parts = [
-            self.contract(leaves, operators, (*node, degree))
-            for degree in range(self.children(node))
-        ]
-        return operators[axis].contract(parts, 2 + axis)
+        """The adjoint of `expand`, with operators that lead the other way."""
+        level = len(node)
+        if level == len(self.axes):
+            return next(leaves)
+        operator = operators[self.axes[level]]
+        for degree in range(self.children(node)):
+            child = self.contract(leaves, operators, room, (*node, degree))
+            total = room.take(level, operator.shape(child))
+            operator.multiply(degree, child, total, add=degree > 0)
+        return total

@@ -4,9 +4,9 @@ import math
 from contextlib import ExitStack, contextmanager
 from unittest import mock
 
+from gcnn.layers.convolution import Convolution
 from gcnn.kernels.separable.cost import Problem
 from gcnn.kernels.separable.evaluation import AxisByAxis
-from gcnn.layers.convolution import Convolution
 
 
 def _refuse(*_):
@@ -32,7 +32,7 @@ def by_axes(expanded=None, thickness=None):
         if expanded is not None:
             replace(Problem, "by_axes", lambda _, before, *__: abs(len(before.axes) - expanded))
         if thickness is not None:
-            replace(AxisByAxis, "_thickness", lambda *_: thickness)
+            replace(AxisByAxis, "_slabs", lambda *_: (thickness, 1))
         yield
 
 

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from gcnn import groups, layers
+from gcnn.layers.convolution import Convolution
 from gcnn.kernels.separable import products
 from gcnn.kernels.separable.cost import Problem
-from gcnn.layers.convolution import Convolution
 from tests.gcnn.kernels.separable.forced import by_axes, dense_filters
 
 LAYERS = (layers.LiftingConv, layers.GroupConv, layers.GroupConvTranspose)
@@ -31,14 +31,14 @@ def axis_by_axis(monkeypatch):
 def products_taken(monkeypatch):
     """The products along axes that were computed."""
     taken = []
-    for name in ("correlate", "transpose", "mixing_gradient"):
-        original = getattr(products, name)
+    original = products.partials
 
-        def product(*given, original=original, name=name):
-            taken.append(name)
-            return original(*given)
+    def partials(x, y, mixing, plan, wanted):
+        names = ("transpose", "correlate", "mixing_gradient")
+        taken.extend(name for name, want in zip(names, wanted, strict=True) if want)
+        return original(x, y, mixing, plan, wanted)
 
-        monkeypatch.setattr(products, name, product)
+    monkeypatch.setattr(products, "partials", partials)
     return taken
 
 
@@ -145,17 +145,43 @@ def test_channels_last_is_kept_with_the_same_numbers(layer_type):
     assert found.flatten(1, 2).is_contiguous(memory_format=torch.channels_last)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @over_layers
-def test_autocast_and_half_precision_take_dense_filters(layer_type, products_taken):
+def test_autocast_rounds_nothing_but_the_features(layer_type, dtype, products_taken):
+    """The output is the one of float32 rounded once, and the gradients are in full precision."""
     layer, x = build(layer_type)
-    expected = dense(layer, x)
-    with torch.autocast("cpu", torch.bfloat16):
+    layer.bias = None
+    exact = layer(x.requires_grad_())
+    seed = torch.randn_like(exact).to(dtype)
+    with torch.autocast("cpu", dtype):
         found = layer(x)
-    assert found.dtype == torch.bfloat16
-    half = layer.bfloat16()(x.bfloat16())
-    assert half.dtype == torch.bfloat16 and not products_taken
-    for one in (found, half):
-        assert (one.float() - expected).norm() < 0.02 * expected.norm()
+    assert found.dtype == dtype and products_taken[0] == products_taken[1]
+    torch.testing.assert_close(found, exact.to(dtype), atol=0, rtol=0)
+    inputs = (x, layer.weight)
+    slopes = torch.autograd.grad(found, inputs, seed)
+    for one, other in zip(slopes, torch.autograd.grad(exact, inputs, seed.float()), strict=True):
+        torch.testing.assert_close(one, other, **CLOSE)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@over_layers
+def test_half_precision_is_computed_in_float32_and_rounded_once(layer_type, dtype, products_taken):
+    layer, x = build(layer_type)
+    layer.bias = None
+    half, x = copy.deepcopy(layer).to(dtype), x.to(dtype)
+    expected = half.float()(x.float()).to(dtype)
+    found = half.to(dtype)(x.requires_grad_())
+    assert found.dtype == dtype and products_taken[0] == products_taken[1]
+    torch.testing.assert_close(found, expected, atol=0, rtol=0)
+    found.sum().backward()
+    assert x.grad.dtype == half.weight.grad.dtype == dtype
+
+
+@over_layers
+def test_autocast_leaves_float64_alone(layer_type):
+    layer, x = build(layer_type)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert layer.double()(x.double()).dtype == torch.float64
 
 
 @over_layers
