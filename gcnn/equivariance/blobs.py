@@ -22,6 +22,12 @@ class Blobs:
     Because the blobs are a formula, the moved image carries no interpolation error, and whatever
     error is measured with it is the network's.
 
+    >>> from gcnn.geometry import rotation
+    >>> blobs = Blobs(size=33, batch=2)
+    >>> turned = torch.rot90(blobs.images(), 1, (-2, -1))
+    >>> torch.allclose(blobs.moved(rotation(90)), turned)
+    True
+
     Args:
         size: edge of the square or cubic grid, in pixels.
         channels: channels of the image, or fields of the feature map.

@@ -4,9 +4,9 @@ import math
 from contextlib import ExitStack, contextmanager
 from unittest import mock
 
-from gcnn.layers.convolution import Convolution
 from gcnn.kernels.separable.cost import Problem
 from gcnn.kernels.separable.evaluation import AxisByAxis
+from gcnn.layers.convolution import Convolution
 
 
 def _refuse(*_):

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from gcnn import groups, layers
-from gcnn.layers.convolution import Convolution
 from gcnn.kernels.separable import products
 from gcnn.kernels.separable.cost import Problem
+from gcnn.layers.convolution import Convolution
 from tests.gcnn.kernels.separable.forced import by_axes, dense_filters
 
 LAYERS = (layers.LiftingConv, layers.GroupConv, layers.GroupConvTranspose)
