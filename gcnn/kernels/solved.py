@@ -13,7 +13,7 @@ _INDEPENDENT = 1e-9
 def equivariant_filters(
     input_field: Field, output_field: Field, matrices: Tensor, functions: Tensor
 ) -> Tensor:
-    """An orthonormal basis of the filters with `f(h⁻¹y) = ρ_out(h) f(y) ρ_in(h)⁻¹`.
+    """An orthonormal basis of the filters with `f(h y) = ρ_out(h) f(y) ρ_in(h)⁻¹`.
 
     The mean of any filter over the group is one, and gives all:
     `T[a, b, k] = 1/|H| Σ_h ρ_out(h) e_a e_bᵀ ρ_in(h)⁻¹ ⊗ φ_k(h⁻¹y)`. H may be a finite subset of

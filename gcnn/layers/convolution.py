@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from gcnn.fields import Trivial
 from gcnn.filters import Basis
-from gcnn.groups import Group
+from gcnn.groups import Group, require_group
 from gcnn.kernels import Kernel
 from gcnn.kernels.separable import differentiable_by_axes
 from gcnn.layers.filter_cache import FilterCache
@@ -63,8 +63,7 @@ class Convolution(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        if not isinstance(group, Group):
-            raise TypeError(f"group must be a gcnn.groups.Group, got {type(group).__name__}")
+        require_group(group)
         if padding_mode not in PADDING_MODES:
             raise ValueError(f"padding_mode must be one of {PADDING_MODES}, got {padding_mode!r}")
         self.groups = positive_integer("groups", groups)

@@ -78,10 +78,14 @@ class InputLifting(nn.Module):
                 f"{group} lacks the identity, whose output says on which grid the others go; add it"
             )
         require_interpolation(interpolation)
-        self.group = group
+        self.settle(group)
         self.module = module
         self.size_multiple = _multiple(module) if size_multiple is None else size_multiple
         self.interpolation = interpolation
+
+    def settle(self, group: Group) -> None:
+        """Take another group; the module serves any."""
+        self.group = group
         scales = torch.linalg.det(group.matrices).abs() ** (1 / group.dim)
         self._scales = snap(scales).tolist()
         self._turns = [snap(m / s) for m, s in zip(group.matrices, self._scales, strict=True)]

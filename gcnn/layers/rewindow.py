@@ -1,0 +1,115 @@
+"""The same weights on another window of an infinite group."""
+
+from __future__ import annotations
+
+import copy
+
+from torch import nn
+
+from gcnn.groups import Group, require_group
+from gcnn.layers.convolution import Convolution
+from gcnn.layers.frozen import FrozenConv
+from gcnn.layers.input_lifting import InputLifting
+
+
+def rewindow(network: nn.Module, group: Group) -> nn.Module:
+    """A copy of a network with the same weights on another window: longer, shorter, finer, shifted.
+
+    What a layer does at a scale does not depend on which other scales are listed, so that a network
+    that was trained on four scales can look at eight. The copy shares nothing with the original,
+    and everything that is not on a window (heads, activations) is copied as it is.
+
+    >>> from gcnn import groups, layers
+    >>> few = groups.ScaleTranslation([1.0, 0.8, 0.64])
+    >>> many = groups.ScaleTranslation([1.5625, 1.25, 1.0, 0.8, 0.64, 0.512])
+    >>> lifting = layers.LiftingConv(few, 1, 2, kernel_size=7, padding="same")
+    >>> longer = layers.rewindow(lifting, many)
+    >>> image = torch.randn(1, 1, 32, 32)
+    >>> torch.allclose(longer(image)[:, :, 2:5], lifting(image), atol=1e-5)
+    True
+
+    Args:
+        network: any module with layers on a window; it is not changed.
+        group: the other window.
+
+    Returns:
+        A copy whose layers are on `group`, in the modes of the original.
+
+    Raises:
+        TypeError: `group` is no group.
+        ValueError: nothing in the network is on a group; or one of its groups has another
+            dimension, another field or other neighbours than `group`, so that the weights would
+            mean something else; or filters are frozen already.
+    """
+    require_group(group)
+    moved = copy.deepcopy(network)
+    parts = [
+        (name or type(part).__name__, part)
+        for name, part in moved.named_modules()
+        if isinstance(getattr(part, "group", None), Group)
+    ]
+    frozen = [name for name, part in moved.named_modules() if isinstance(part, FrozenConv)]
+    if frozen:
+        raise ValueError(f"layer {frozen[0]!r} holds frozen filters: use rewindow before freeze")
+    if not parts:
+        raise ValueError(f"nothing in this {type(network).__name__} is on a group")
+    widest = max((part.group for _, part in parts), key=lambda old: old.order)
+    windows = list(zip(_targets(widest), _targets(group), strict=False))
+    for name, part in parts:
+        window = next((new for old, new in windows if old == part.group), None)
+        if window is None:
+            raise ValueError(
+                f"{name} is on {part.group} and other layers are on {widest}, so that {group} "
+                "cannot take the place of both"
+            )
+        _require_kin(name, part.group, window)
+        if isinstance(part, Convolution | InputLifting):
+            part.settle(window)
+        else:
+            part.group = window
+    return moved
+
+
+def _targets(group: Group) -> list[Group]:
+    """A window, and those that are left of it after one convolution, two, ..."""
+    windows = [group]
+    while windows[-1].target is not windows[-1] and len(windows) < group.order:
+        try:
+            windows.append(windows[-1].target)
+        except ValueError:  # Too few elements are left for another convolution.
+            break
+    return windows
+
+
+def _require_kin(name: str, old: Group, new: Group) -> None:
+    """Refuse a window on which weights of another would mean something else."""
+    if old.dim != new.dim:
+        raise ValueError(
+            f"{name} is on {old}, which moves {old.dim}D space, {new} moves {new.dim}D"
+        )
+    if old == new:
+        return
+    if old.interacting is None or new.interacting is None:
+        raise ValueError(
+            f"{name} is on {old}: only windows on which each element sees its own neighbours, such "
+            f"as ScaleTranslation, share weights, and {new if new.interacting is None else old} "
+            "has a weight for every pair of elements"
+        )
+    if old.interacting.shape != new.interacting.shape or not old.interacting.allclose(
+        new.interacting
+    ):
+        raise ValueError(
+            f"on {old}, {name} has weights for the neighbours at "
+            f"{_ratios(old)}; on {new} they would be at {_ratios(new)}: use the same ratio between "
+            "interacting scales, and the same number of them"
+        )
+    if (old.outside == "valid") != (new.outside == "valid"):
+        raise ValueError(
+            f"{name} is on {old}: only one of it and {new} leaves out the elements at its ends"
+        )
+
+
+def _ratios(group: Group) -> str:
+    """The relative elements, as factors of scale."""
+    scales = [float(m.det().abs() ** (1 / group.dim)) for m in group.relative_matrices]
+    return "ratios " + ", ".join(f"{scale:.4g}" for scale in scales)
