@@ -24,6 +24,12 @@ _SPLINES = {"cubic": 3, "quintic": 5}
 _PART = 2**16
 
 
+def require_interpolation(interpolation: str) -> None:
+    """Refuse an interpolation that is not known, naming those that are."""
+    if interpolation not in INTERPOLATIONS:
+        raise ValueError(f"interpolation must be one of {INTERPOLATIONS}, got {interpolation!r}")
+
+
 def transform(image: Tensor, matrix: Tensor, interpolation: str = "cubic") -> Tensor:
     """The image moved by a matrix about the centre of its grid: `(h·f)(x) = f(h⁻¹ x)`.
 
@@ -68,12 +74,6 @@ def transform(image: Tensor, matrix: Tensor, interpolation: str = "cubic") -> Te
     size = tuple(image.shape[-dim:])
     points = _source_points(size, matrix).to(image.device)
     return _sample(image, points, interpolation)
-
-
-def require_interpolation(interpolation: str) -> None:
-    """Refuse an interpolation that is not known, naming those that are."""
-    if interpolation not in INTERPOLATIONS:
-        raise ValueError(f"interpolation must be one of {INTERPOLATIONS}, got {interpolation!r}")
 
 
 def _rounded(values: Tensor, dtype: torch.dtype) -> Tensor:
