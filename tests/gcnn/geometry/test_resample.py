@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gcnn.geometry import INTERPOLATIONS, mirror, rotation, transform
-from gcnn.geometry.resample import _sample, _source_points
+from gcnn.geometry.resample import _sample, _source_points, _spline_prefilter
 from tests.gcnn.cases import Blobs
 
 SIZES = st.tuples(st.integers(1, 6), st.integers(1, 6))
@@ -224,6 +224,12 @@ def test_real_and_imaginary_parts_move_alike(matrix, interpolation):
     moved = transform(torch.complex(real, imaginary), matrix, interpolation)
     parts = (transform(part, matrix, interpolation) for part in (real, imaginary))
     torch.testing.assert_close(moved, torch.complex(*parts))
+
+
+@pytest.mark.parametrize("degree", [3, 5])
+def test_the_prefilter_holds_no_denormals_which_are_slow(degree):
+    entries = _spline_prefilter(300, degree).float().abs()
+    assert entries[entries > 0].min() >= torch.finfo(torch.float32).tiny
 
 
 def test_an_unknown_interpolation_is_refused_with_the_known_ones():
