@@ -44,9 +44,10 @@ class GroupPool(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.group.is_image(x):
             raise ValueError(
-                f"GroupPool takes a feature map (batch, channels, {self.group.order}, "
+                f"GroupPool takes a feature map (batch, channels, {self.group.field.size}, "
                 f"*{self.group.dim} of space), got an image of shape {tuple(x.shape)}"
             )
+        x = self.group.field.evaluate(x)
         if self.mode == "max":
             return field_maximum(x, self.group.dim)
         return in_layout_of(x, x.mean(dim=2), self.group.dim)

@@ -8,8 +8,10 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
+from gcnn.fields import Regular
 from gcnn.groups import Group, require_group
 from gcnn.layers.field_norm import normalise_fields, of_channels
+from gcnn.layers.invariant_norm import moments, standardise
 from gcnn.layers.memory_layout import in_layout_of, is_channels_last
 from gcnn.layers.own_gradient import may_bring_its_gradient
 
@@ -48,6 +50,8 @@ class GroupBatchNorm(_BatchNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         _require_features(type(self).__name__, self.group, x)
+        if not isinstance(self.group.field, Regular):
+            return self._by_invariant(x)
         if not is_channels_last(x, self.group.dim):
             return super().forward(x)
         if not (self.training or self.running_mean is None):
@@ -59,15 +63,26 @@ class GroupBatchNorm(_BatchNorm):
         normalised = super().forward(rows.flatten(0, -3)).view(rows.shape)
         return normalised.movedim((-2, -1), (1, 2))
 
+    def _by_invariant(self, x: Tensor) -> Tensor:
+        field, shape = self.group.field, (1, -1, *(1,) * (x.ndim - 2))
+        if self.training or self.running_mean is None or self.running_var is None:
+            mean, variance = moments(x, field, (0, *range(3, x.ndim)))
+            if self.training:
+                count = x.numel() // self.num_features
+                self._remember(mean.flatten(), variance.flatten() * (count / (count - 1)))
+        else:
+            mean, variance = (r.view(shape) for r in (self.running_mean, self.running_var))
+        return standardise(x, field, (mean, variance), self.weight, self.bias, self.eps)
+
     def _by_running(self, plain: Tensor) -> Tensor:
         mean, variance, weight, bias = (
-            of_channels(of_fields, self.group.order)
+            of_channels(of_fields, self.group.field.size)
             for of_fields in (self.running_mean, self.running_var, self.weight, self.bias)
         )
         return F.batch_norm(plain, mean, variance, weight, bias, training=False, eps=self.eps)
 
     def _by_own(self, plain: Tensor) -> Tensor:
-        order = self.group.order
+        order = self.group.field.size
         y, mean, variance = normalise_fields(plain, self.weight, self.bias, order, self.eps)
         if self.training:
             count = plain.numel() // self.num_features
@@ -122,6 +137,11 @@ class GroupInstanceNorm(_InstanceNorm):
         self.group = require_group(group)
 
     def forward(self, x: Tensor) -> Tensor:
+        field = self.group.field
+        if not isinstance(field, Regular):
+            _require_features(type(self).__name__, self.group, x)
+            statistics = moments(x, field, tuple(range(3, x.ndim)))
+            return standardise(x, field, statistics, self.weight, self.bias, self.eps)
         return in_layout_of(x, super().forward(x), self.group.dim)
 
     def _check_input_dim(self, input: Tensor) -> None:
@@ -134,6 +154,6 @@ class GroupInstanceNorm(_InstanceNorm):
 def _require_features(layer: str, group: Group, x: Tensor) -> None:
     if group.is_image(x):
         raise ValueError(
-            f"{layer} takes a feature map (batch, channels, {group.order}, *{group.dim} of "
+            f"{layer} takes a feature map (batch, channels, {group.field.size}, *{group.dim} of "
             f"space), got shape {tuple(x.shape)}"
         )

@@ -31,7 +31,8 @@ class BandLimited(fields.Field):
         return torch.eye(self.size, dtype=torch.float64)[0]
 
     def evaluate(self, features):
-        angles = torch.arange(4 * self.degree + 4) * (2 * math.pi / (4 * self.degree + 4))
+        count = 4 * self.degree + 4
+        angles = torch.arange(count, dtype=torch.float64) * (2 * math.pi / count)
         rows = [torch.ones_like(angles)]
         for n in range(1, self.degree + 1):
             rows += [math.sqrt(2) * (n * angles).cos(), math.sqrt(2) * (n * angles).sin()]
@@ -136,31 +137,35 @@ def test_on_regular_fields_it_spans_the_filters_of_the_group_convolution(group):
     assert len(kernels) == layer.weight[0, 0].numel()
 
 
-def network(group, mode="mean"):
+def network(group, mode="mean", norm=layers.GroupBatchNorm):
     torch.manual_seed(0)
     built = nn.Sequential(
         layers.LiftingConv(group, 1, 4, 5, padding="same"),
+        norm(group, 4),
         layers.GroupConv(group, 4, 5, 5, padding="same"),
         layers.GroupConvTranspose(group, 5, 4, 4, stride=2, padding=1),
         layers.GroupPool(group, mode),
     ).double()
-    for layer in built[:3]:
-        nn.init.normal_(layer.bias)
+    for name, parameter in built.named_parameters():
+        if name.endswith("bias"):
+            nn.init.normal_(parameter)
+    built(torch.randn(4, 1, 9, 9, dtype=torch.float64))
     return built.eval()
 
 
+@pytest.mark.parametrize("norm", [layers.GroupBatchNorm, layers.GroupInstanceNorm])
 @pytest.mark.parametrize("mode", ["mean", "max"])
-def test_layers_work_on_a_field_that_is_not_sampled(mode):
+def test_layers_work_on_a_field_that_is_not_sampled(mode, norm):
     group = continuous()
-    built = network(group, mode)
-    assert built[1].weight.shape == (5, 4, 43) and built[0].weight.shape[:2] == (4, 1)
+    built = network(group, mode, norm)
+    assert built[2].weight.shape == (5, 4, 43) and built[0].weight.shape[:2] == (4, 1)
     image = torch.randn(2, 1, 9, 9, dtype=torch.float64)
     turned = torch.rot90(image, 1, (-2, -1))
     assert relative_error(torch.rot90(built(image), 1, (-2, -1)), built(turned)) < 1e-10
 
 
 def test_they_turn_at_every_angle():
-    built, group, blobs = network(continuous())[:2], continuous(), Blobs(images=1)
+    built, group, blobs = network(continuous())[:3], continuous(), Blobs(images=1)
     still, disc = built(blobs.image()), blobs.disc()
     for degrees in (17.0, 45.0, 90.0):
         turned = built(blobs.image(degrees))
@@ -181,3 +186,28 @@ def test_its_action_on_feature_maps_mixes_and_moves():
 def test_a_state_of_such_a_network_is_refused_by_another():
     with pytest.raises(RuntimeError, match=r"SO2\(\).*SteerableSE2\(8\)|size mismatch"):
         network(groups.SteerableSE2(8)).load_state_dict(network(continuous()).state_dict())
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("kind", [layers.GroupBatchNorm, layers.GroupInstanceNorm])
+def test_norms_of_any_field_are_those_of_samples_where_it_is_sampled(kind, training):
+    """The formula for any field, on samples that hide that they are samples."""
+
+    class Hidden(fields.Field):
+        size = 4
+
+        def action(self, matrix):
+            return groups.P4().field.action(matrix)
+
+    torch.manual_seed(0)
+    hidden = groups.Group(groups.P4().matrices, field=Hidden())
+    own, other = kind(groups.P4(), 3, affine=True).double(), kind(hidden, 3, affine=True).double()
+    nn.init.normal_(own.weight), nn.init.normal_(own.bias)
+    other.load_state_dict(own.state_dict())
+    x = 1 + torch.randn(5, 3, 4, 6, 7, dtype=torch.float64)
+    for step in (own, other):
+        step(x + 1)
+        step.train(training)
+    torch.testing.assert_close(other(x), own(x))
+    for one, two in zip(own.buffers(), other.buffers(), strict=True):
+        torch.testing.assert_close(one, two)

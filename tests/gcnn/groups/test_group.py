@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gcnn import filters, groups
 from gcnn.geometry import mirror, rotation
-from tests.gcnn.cases import CLOSED, SCALED, SCALES
+from tests.gcnn.cases import CLOSED, SCALED, SCALES, label
 
 ELEMENTS = st.tuples(*(st.integers(0, 10**6),) * 3)
 
@@ -114,3 +114,28 @@ def test_a_subclass_is_its_matrices_and_a_basis():
 
     assert repr(Quarter()) == "Quarter(order=4, dim=2)"
     assert torch.equal(Quarter().product, groups.P4().product)
+
+
+EVERY = (
+    groups.P4(), groups.P4M(), groups.SE2(8), groups.SteerableSE2(8), groups.Dihedral(3),
+    groups.SteerableSE2(8, filters.CircularHarmonics()), groups.SE2(8, filters.Pixels(disc=True)),
+    groups.ScaleTranslation([1.0, 0.8, 0.64]), groups.ScaleTranslation([1.0, 0.8, 0.64], dim=3),
+    groups.ScaleTranslation([1.0, 0.8, 0.64], interaction=2),
+    groups.ScaleTranslation([1.0, 0.8, 0.64], interaction=2, scale_padding="replicate"),
+    groups.ScaleTranslation([0.64, 0.8, 1.0]),
+)  # fmt: skip
+
+
+def test_groups_are_equal_if_and_only_if_they_make_the_same_layers():
+    for i, one in enumerate(EVERY):
+        assert [one == other for other in EVERY] == [i == j for j in range(len(EVERY))]
+        assert one != repr(one)
+    assert groups.P4() == groups.SE2(4)
+    assert groups.SteerableSE2(8) == groups.SteerableSE2(8)
+
+
+@pytest.mark.parametrize("group", EVERY, ids=label)
+def test_a_pickled_group_is_the_same_group(group):
+    other = pickle.loads(pickle.dumps(group))
+    assert other == group and hash(other) == hash(group) and repr(other) == repr(group)
+    assert len({group, other}) == 1

@@ -127,9 +127,6 @@ def test_interacting_scales_carry_over_at_the_same_ratio(ends):
 
 
 def test_restricted_windows_are_rewound_layer_by_layer():
-    own = scales(1.0, 0.8, 0.64, interaction=2, scale_padding="valid")
-    other = scales(1.25, 1.0, 0.8, 0.64, interaction=2, scale_padding="valid")
-
     def build(group):
         return nn.Sequential(
             layers.LiftingConv(group, 1, 2, 3, padding=1),
@@ -138,10 +135,14 @@ def test_restricted_windows_are_rewound_layer_by_layer():
             layers.GroupPool(group.target.target),
         )
 
+    own, other = (
+        scales(*values, interaction=2, scale_padding="valid")
+        for values in ([1.0, 0.8, 0.64, 0.512], [1.25, 1.0, 0.8, 0.64, 0.512])
+    )
     assert build(own)(torch.zeros(1, 1, 9, 9)).shape == (1, 2, 9, 9)
     rewound = rewindow(build(own), other)
     assert rewound(torch.zeros(1, 1, 9, 9)).shape == (1, 2, 9, 9)
-    assert rewound[3].group.order == 2
+    assert rewound[3].group.order == 3
 
 
 REFUSED = {
@@ -153,7 +154,9 @@ REFUSED = {
     "another interaction": (
         scales(1.0, 0.8, 0.64, interaction=2), scales(1.0, 0.8, 0.64), r"the same number of them",
     ),
-    "another dimension": (scales(1.0, 0.8), scales(1.0, 0.8, dim=3), r"in 2D; .* moves 3D space"),
+    "another dimension": (
+        scales(1.0, 0.8), scales(1.0, 0.8, dim=3), r"moves 2D space, .* moves 3D",
+    ),
     "other ends": (
         scales(1.0, 0.8, 0.64, interaction=2),
         scales(1.0, 0.8, 0.64, interaction=2, scale_padding="valid"),
