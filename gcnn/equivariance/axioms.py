@@ -129,6 +129,9 @@ def _action(group: Group) -> Iterator[Check]:
 
 def _filters(group: Group, kernel_size: int) -> Iterator[Check]:
     basis = group.basis.sample(group.matrices, kernel_size)
+    if not bool(basis.isfinite().all()):
+        yield Check("the basis moves with the group", False, "it holds NaN or infinity")
+        return
     worst = 0.0
     for g in _exact_elements(group):
         for h in range(group.order):
@@ -159,6 +162,9 @@ def _layers(group: Group, kernel_size: int) -> Iterator[Check]:
             ),
         ),
     ]
+    if not bool(group.basis.sample(group.matrices, kernel_size).isfinite().all()):
+        yield Check("layers", False, "the basis holds NaN or infinity: nothing to compare")
+        return
     if not (group.product >= 0).any():
         yield Check("layers", False, "all products leave the window: nothing to compare")
         return

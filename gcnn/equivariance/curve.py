@@ -14,6 +14,7 @@ from gcnn.equivariance.error import (
     INNER,
     ElementError,
     compare,
+    finite_output,
     measuring,
     move_input,
     still_input,
@@ -91,7 +92,7 @@ def error_curve(
         inner: radius of the compared disc, as a part of half the size of the output.
 
     Raises:
-        ValueError: the output is neither an image nor a vector.
+        ValueError: the output is neither an image nor a vector, or holds NaN or infinity.
     """
     turns = [Group([rotation(a)], Pixels(), name=f"rotation({a:g}°)") for a in angles]
     rows = _errors(network, inputs, turns, interpolation, inner)
@@ -125,7 +126,8 @@ def scale_curve(
             it, only what comes from the grid is compared.
 
     Raises:
-        ValueError: the output is neither an image nor a vector, or a scale is not positive.
+        ValueError: the output is neither an image nor a vector, or holds NaN or infinity; or a
+            scale is not positive.
     """
     wrong = [scale for scale in scales if not 0 < scale < math.inf]
     if wrong:
@@ -150,11 +152,12 @@ def _errors(
 ) -> list[ElementError]:
     """The error for every motion, a group of one element: on images, that is all it takes."""
     with measuring(network), torch.no_grad():
-        output = network(still_input(inputs, network))
+        output = finite_output(network, still_input(inputs, network), "as it is")
         rows = []
         for motion in motions:
-            moved = network(move_input(inputs, motion, 0, network, interpolation))
-            rows.append(compare(moved, output, motion, 0, interpolation, inner))
+            moved_input = move_input(inputs, motion, 0, network, interpolation)
+            observed = finite_output(network, moved_input, f"moved by {motion}")
+            rows.append(compare(observed, output, motion, 0, interpolation, inner))
     return rows
 
 

@@ -131,18 +131,19 @@ def equivariance_error(
         An `EquivarianceReport`.
 
     Raises:
-        ValueError: the output cannot be moved by the group, or differs in shape, or none of the
-            elements has anything to compare.
+        TypeError: group is none.
+        ValueError: the output cannot be moved by the group, or differs in shape; input or output
+            hold NaN or infinity; or none of the elements has anything to compare.
     """
     require_group(group)
     elements = range(group.order) if elements is None else elements
     rows = []
     with measuring(module), torch.no_grad():
         blobs = blobs_for(module, group) if inputs is None else inputs
-        output = module(still_input(blobs, module))
+        output = finite_output(module, still_input(blobs, module), "as it is")
         for element in elements:
             moved_input = move_input(blobs, group, element, module, interpolation)
-            observed = module(moved_input)
+            observed = finite_output(module, moved_input, f"moved by element {element} of {group}")
             rows.append(compare(observed, output, group, element, interpolation, inner, floor))
     if rows and all(math.isnan(row.error) for row in rows):
         raise ValueError(
@@ -200,6 +201,33 @@ def compare(
             for h, inside in enumerate(inside_window)
         ),
     )
+
+
+def finite_output(module: nn.Module, x: Tensor, moved: str) -> Tensor:
+    """`module(x)`, if neither holds NaN or infinity, which would pass for an error or for none.
+
+    Args:
+        module: a network.
+        x: its input.
+        moved: how the input was moved, for the message.
+
+    Raises:
+        ValueError: one of them does.
+    """
+    require_finite(x, f"the input, {moved},")
+    output: Tensor = module(x)
+    require_finite(output, f"the output of {type(module).__name__} for the input {moved}")
+    return output
+
+
+def require_finite(values: Tensor, name: str) -> None:
+    """Refuse values that are NaN or infinite."""
+    wrong = int((~values.isfinite()).sum())
+    if wrong:
+        raise ValueError(
+            f"{name} holds NaN or infinity in {wrong} of {values.numel()} values, so there is "
+            "nothing to compare"
+        )
 
 
 def move_input(

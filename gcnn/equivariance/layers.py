@@ -9,7 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from gcnn.equivariance.blobs import Blobs, blobs_for
-from gcnn.equivariance.error import INNER, compare, measuring, move_input, still_input
+from gcnn.equivariance.error import (
+    INNER,
+    compare,
+    measuring,
+    move_input,
+    require_finite,
+    still_input,
+)
 from gcnn.equivariance.window import home, index_in, origins
 from gcnn.groups import Group, require_group
 from gcnn.layers.convolution import Convolution
@@ -78,6 +85,9 @@ class _Call:
     input: Tensor
     output: Tensor
 
+    def __str__(self) -> str:
+        return f"layer {self.name!r} ({type(self.module).__name__})"
+
 
 def layer_errors(
     network: nn.Module,
@@ -91,7 +101,7 @@ def layer_errors(
     """Measure every layer of a network, alone and together with all before it.
 
     The layer where "up to here" jumps, or whose "alone" is large, is the one to look at. Layers
-    whose output the group cannot move (a flattened one, say) have no row.
+    whose output the group cannot move (such as a flattened one) have no row.
 
     >>> from gcnn.groups import P4
     >>> from gcnn.layers import LiftingConv
@@ -106,6 +116,10 @@ def layer_errors(
         element: the element to move by.
         interpolation: for outputs and inputs that have to be moved.
         inner: radius of the compared disc, as a part of half the size of a map.
+
+    Raises:
+        TypeError: group is none.
+        ValueError: a layer gives NaN or infinity; names the first.
     """
     require_group(group)
     with measuring(network), torch.no_grad():
@@ -117,6 +131,7 @@ def layer_errors(
             if not _movable(group, one.output) or not _movable(group, one.input):
                 continue
             alone = one.module(_moved(group, one.input, other.input, element, interpolation))
+            require_finite(alone, f"the output of {one} for its moved input")
             total = compare(other.output, one.output, group, element, interpolation, inner)
             own = compare(alone, one.output, group, element, interpolation, inner)
             kind, shape = type(one.module).__name__, tuple(one.output.shape)
@@ -140,11 +155,13 @@ def _moved(group: Group, x: Tensor, other: Tensor, element: int, interpolation: 
 
 def _record(network: nn.Module, x: Tensor) -> list[_Call]:
     calls: list[_Call] = []
+    require_finite(x, "the input")
 
     def hook(name: str) -> Callable[..., None]:
         def remember(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
             # An in-place layer later on would overwrite what is remembered.
             calls.append(_Call(name, module, args[0].clone(), output.clone()))
+            require_finite(output, f"the output of {calls[-1]}")
 
         return remember
 

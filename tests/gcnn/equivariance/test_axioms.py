@@ -49,10 +49,21 @@ def test_a_basis_that_does_not_move_with_the_group_is_found():
             return values.expand(-1, len(matrices), -1, -1)
 
     broken = groups.Group(groups.P4().matrices, Still(), name="Broken()")
-    with pytest.raises(ValueError, match="FAIL the basis moves with the group: 9 functions") as e:
+    with pytest.raises(ValueError, match=r"FAIL the basis moves with the group: 9 functions") as e:
         check_group(broken)
     assert "FAIL lifting convolution" in str(e.value)
     assert "ok   associativity" in str(e.value)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_basis_that_holds_no_numbers_is_found(value):
+    class Broken(filters.Basis):
+        def move(self, matrices, kernel_size):
+            return torch.full((1, len(matrices), kernel_size, kernel_size), value).double()
+
+    broken = groups.Group(groups.P4().matrices, Broken(), name="Broken()")
+    with pytest.raises(ValueError, match=r"FAIL the basis moves .*: it holds NaN or infinity"):
+        check_group(broken)
 
 
 def test_an_action_that_is_no_homomorphism_is_found():

@@ -7,7 +7,13 @@ import torch
 from torch import nn
 
 from gcnn import groups, layers
-from gcnn.equivariance import Blobs, equivariance_error, layer_errors
+from gcnn.equivariance import (
+    Blobs,
+    equivariance_error,
+    error_curve,
+    layer_errors,
+    scale_curve,
+)
 from gcnn.equivariance.blobs import blobs_for
 from gcnn.models import UNet
 
@@ -178,6 +184,60 @@ def test_an_output_that_cannot_be_moved_is_refused():
     lifting = layers.LiftingConv(C8, 1, 1, 3)
     with pytest.raises(ValueError, match=r"P4\(\) acts on images"):
         equivariance_error(lifting, P4, Blobs(size=9))
+
+
+class Broken(nn.Module):
+    """The identity but for one pixel: of all images, or of those that are dark in the corner."""
+
+    def __init__(self, value, always):
+        super().__init__()
+        self.value, self.always = value, always
+
+    def forward(self, x):
+        y = x.clone()
+        if self.always or x[0, 0, 0, 0] == 0:
+            y[0, 0, 2, 3] = self.value
+        return y
+
+
+CORNER = torch.ones(1, 1, 5, 5, dtype=torch.float64)
+CORNER[..., 0, -1] = 0
+MEASURES = {
+    "equivariance_error": lambda network, x: equivariance_error(network, P4, x),
+    "layer_errors": lambda network, x: layer_errors(network, P4, x),
+    "error_curve": lambda network, x: error_curve(network, x, (0, 90)),
+    "scale_curve": lambda network, x: scale_curve(network, x, (1, 0.8)),
+}
+over_measures = pytest.mark.parametrize("measure", MEASURES.values(), ids=MEASURES)
+
+
+@over_measures
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_network_that_gives_no_numbers_is_named(measure, value):
+    network = nn.Sequential(nn.Identity(), Broken(value, always=True))
+    message = r"the output of .* holds NaN or infinity in 1 of 25 values"
+    with pytest.raises(ValueError, match=message):
+        measure(network, CORNER)
+
+
+@over_measures
+def test_an_input_that_holds_no_numbers_is_named(measure):
+    with pytest.raises(ValueError, match=r"the input.* holds NaN or infinity in 1 of 25 values"):
+        measure(nn.Identity(), Broken(float("nan"), always=True)(CORNER))
+
+
+def test_the_motion_for_which_a_network_gives_no_numbers_is_named():
+    network = Broken(float("nan"), always=False)
+    with pytest.raises(ValueError, match=r"for the input moved by element 1 of P4\(\) holds NaN"):
+        equivariance_error(network, P4, CORNER)
+    with pytest.raises(ValueError, match=r"for the input moved by rotation\(90°\) holds NaN"):
+        error_curve(network, CORNER, (0, 90))
+
+
+def test_the_first_layer_that_gives_no_numbers_is_named():
+    network = nn.Sequential(nn.ReLU(), Broken(float("nan"), always=True), nn.Sigmoid())
+    with pytest.raises(ValueError, match=r"the output of layer '1' \(Broken\) holds NaN"):
+        layer_errors(network, P4, CORNER)
 
 
 def test_a_report_prints_a_row_for_every_element():
