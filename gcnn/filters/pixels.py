@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 from gcnn.filters.basis import Basis
-from gcnn.geometry import grid_points, transform
+from gcnn.geometry import axis_matrix, grid_points
+
+_LARGEST_TABLE = 2**32  # bytes
 
 
 @dataclass(frozen=True)
@@ -29,20 +31,26 @@ class Pixels(Basis):
             `(kernel_size - 1) / 2`: hardly anything of them leaves the kernel, at any angle. The
             default keeps the corners: parts of them leave the kernel at 45°, but a 3×3 kernel
             would lose 4 of its 9 weights.
+
+    Raises:
+        ValueError: when sampled, a kernel whose moved pixels take more than 4 GiB.
     """
 
     disc: bool = False
 
     def move(self, matrices: Tensor, kernel_size: int) -> Tensor:
-        moved = torch.stack(
-            [self.operator(matrix, kernel_size).to_dense() for matrix in matrices], dim=1
-        )
-        dim = matrices.shape[-1]
-        functions = torch.unflatten(moved.permute(2, 1, 0), -1, (kernel_size,) * dim)
+        order, dim = matrices.shape[:2]
+        _require_memory(order, dim, kernel_size)
+        functions = torch.zeros(kernel_size**dim, order, kernel_size**dim, dtype=torch.float64)
+        for element, matrix in enumerate(matrices):
+            operator = self.operator(matrix, kernel_size)
+            target, source = operator.indices()
+            functions[source, element, target] = operator.values()
+        functions = torch.unflatten(functions, -1, (kernel_size,) * dim)
         if self.disc:
             radius = grid_points((kernel_size,) * dim).norm(dim=-1)
             functions = functions[(radius <= (kernel_size - 1) / 2).flatten()]
-        return functions.contiguous()
+        return functions
 
     def operator(self, matrix: Tensor, kernel_size: int) -> Tensor:
         """The sparse operator that moves a flattened filter by `matrix`.
@@ -53,8 +61,30 @@ class Pixels(Basis):
             `|det matrix|`.
         """
         dim = matrix.shape[-1]
-        count = kernel_size**dim
-        deltas = torch.eye(count, dtype=torch.float64).view(-1, *(kernel_size,) * dim)
-        moved = transform(deltas, matrix, "linear").flatten(1)
-        operator: Tensor = moved.T / torch.linalg.det(matrix).abs()
-        return operator.to_sparse()
+        count, centre = kernel_size**dim, (kernel_size - 1) / 2
+        pixels = torch.cartesian_prod(*(torch.arange(kernel_size),) * dim).view(count, dim)
+        places = (pixels.double() - centre) @ torch.linalg.inv(axis_matrix(matrix)).T + centre
+        around = torch.cartesian_prod(*(torch.arange(2),) * dim).view(-1, dim)
+        corners = places.floor().long()[:, None] + around
+        weights = (1 - (places[:, None] - corners).abs()).prod(dim=-1)
+        weights = weights / torch.linalg.det(matrix).abs()
+        # What comes from outside the kernel is zero.
+        used = ((corners >= 0) & (corners < kernel_size)).all(dim=-1) & (weights > 0)
+        target, corner = used.nonzero(as_tuple=True)
+        strides = torch.tensor([kernel_size**axis for axis in reversed(range(dim))])
+        source = (corners[target, corner] * strides).sum(dim=-1)
+        entries = torch.stack([target, source]), weights[target, corner]
+        return torch.sparse_coo_tensor(*entries, (count, count), check_invariants=True).coalesce()
+
+
+def _require_memory(order: int, dim: int, kernel_size: int) -> None:
+    """Refuse a kernel whose table of moved pixels could not be held."""
+    needed = order * kernel_size ** (2 * dim) * torch.float64.itemsize
+    if needed > _LARGEST_TABLE:
+        fits = int((_LARGEST_TABLE / torch.float64.itemsize / order) ** (1 / (2 * dim)))
+        raise ValueError(
+            f"kernel_size {kernel_size} in {dim}D makes {kernel_size**dim} pixels, each of which "
+            f"moved by {order} elements is a function of as many: {needed / 2**30:,.1f} GiB, more "
+            f"than the {_LARGEST_TABLE / 2**30:g} allowed; use at most {fits}, or a basis of fewer "
+            "functions, such as a steerable one"
+        )

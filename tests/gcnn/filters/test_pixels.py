@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from gcnn import groups
 from gcnn.filters import Pixels
-from gcnn.geometry import mirror, rotation
-from tests.gcnn.cases import CLOSED, SCALED, cube, exact_elements
+from gcnn.geometry import mirror, rotation, transform
+from tests.gcnn.cases import CLOSED, SCALED, Largest, cube, exact_elements
 
 
 def deltas(kernel_size, dim=2):
@@ -95,6 +95,37 @@ def test_a_disc_stays_inside_the_kernel_at_any_angle_and_corners_do_not(kernel_s
     kept = Pixels(disc=True).move(matrices[:1], kernel_size).flatten(1).argmax(dim=1)
     assert lost[kept].max() < 0.05
     assert lost[0] > 0.3
+
+
+@pytest.mark.parametrize("group", [*CLOSED, SCALED], ids=repr)
+@pytest.mark.parametrize("kernel_size", [1, 2, 5])
+def test_moving_the_pixels_is_moving_images_of_one_pixel(group, kernel_size):
+    moved = Pixels().move(group.matrices, kernel_size)
+    for h, matrix in enumerate(group.matrices):
+        expected = transform(deltas(kernel_size, group.dim), matrix, "linear")
+        expected = expected / torch.linalg.det(matrix).abs()
+        torch.testing.assert_close(moved[:, h], expected, atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("group", "kernel_size", "reason"),
+    [
+        (groups.P4(), 1001, r"1002001 pixels, .* 4 elements .*: 29,\d+\.\d GiB, .* at most 107,"),
+        (groups.SE2(8), 201, r"40401 pixels, .* 8 elements .* use at most 90, or a basis of fewer"),
+        (cube(), 31, r"29791 pixels, .* 24 elements .* use at most 16,"),
+    ],
+    ids=repr,
+)
+def test_a_kernel_that_no_memory_holds_is_refused_with_one_that_fits(group, kernel_size, reason):
+    with Largest() as largest, pytest.raises(ValueError, match=reason):
+        Pixels().sample(group.matrices, kernel_size)
+    assert largest.numbers <= 4 * group.matrices.numel()
+
+
+def test_what_builds_the_moved_pixels_is_no_larger_than_they_are():
+    with Largest() as largest:
+        moved = Pixels().move(groups.P4().matrices, 31)
+    assert largest.numbers == moved.numel()
 
 
 def test_voxels_serve_the_cube():
