@@ -8,21 +8,20 @@ of channels. The statistics of a field follow from those of its channels:
 
 from __future__ import annotations
 
-from typing import Any, overload
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd import Function
 from torch.nn import functional as F
 
+from gcnn.layers.memory_layout import channels_last
 
-@overload
-def of_channels(of_fields: Tensor, order: int) -> Tensor: ...
-@overload
-def of_channels(of_fields: Tensor | None, order: int) -> Tensor | None: ...
-def of_channels(of_fields: Tensor | None, order: int) -> Tensor | None:
-    """One number a field as one number a channel."""
-    return None if of_fields is None else of_fields[:, None].expand(-1, order).flatten()
+
+def of_channels(order: int, *of_fields: Tensor) -> tuple[Tensor, ...]:
+    """Numbers of fields, each `(fields,)`, as numbers of channels."""
+    numbers = torch.stack(of_fields)[..., None]
+    return numbers.expand(-1, -1, order).flatten(1).unbind()
 
 
 def normalise_fields(
@@ -42,98 +41,61 @@ def normalise_fields(
         y, as x; mean and variance (of the population), `(fields,)`, in float32 at least and
         without a gradient.
     """
-    rows = x.movedim(1, -1)
-    # The places of all images in one axis: one shape for 2D and 3D.
-    places = rows.reshape(1, -1, 1, x.shape[1]).movedim(-1, 1)
-    full = torch.promote_types(x.dtype, torch.float32)
-    scale, shift = (None if p is None else p.to(full) for p in (weight, bias))
+    fields, full = x.shape[1] // order, torch.promote_types(x.dtype, torch.float32)
+    scale = x.new_ones(fields, dtype=full) if weight is None else weight.to(full)
+    shift = x.new_zeros(fields, dtype=full) if bias is None else bias.to(full)
     apply: Any = _NormaliseFields.apply
-    y, mean, variance = apply(places, scale, shift, order, eps)
-    return y.movedim(1, -1).view(rows.shape).movedim(-1, 1), mean, variance
+    result: tuple[Tensor, Tensor, Tensor] = apply(x, scale, shift, order, eps)
+    return result
 
 
 class _NormaliseFields(Function):
-    """`normalise_fields` of `(1, fields · order, places, 1)`."""
+    """`normalise_fields`, with a gradient that goes over the features in kernels of channels."""
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, order: int, eps: float
+        ctx: Any, x: Tensor, scale: Tensor, shift: Tensor, order: int, eps: float
     ) -> tuple[Tensor, Tensor, Tensor]:
-        full = torch.promote_types(x.dtype, torch.float32)
         # The kernel takes the dtype of its results from statistics to be updated.
-        updated = torch.zeros(2, x.shape[1], dtype=full, device=x.device)
-        means, variances = (
-            torch.unflatten(statistic, 0, (-1, order))
-            for statistic in torch.batch_norm_update_stats(x, updated[0], updated[1], 0.0)
-        )
-        mean = means.mean(1)
-        variance = variances.mean(1) + means.var(1, correction=0)
-        ctx.save_for_backward(x, weight, bias, mean, variance)
+        unused = scale.new_zeros(2, x.shape[1])
+        means, variances = torch.batch_norm_update_stats(x, unused[0], unused[1], 0.0)
+        spread, mean = torch.var_mean(means.view(-1, order), 1, correction=0)
+        variance = spread.add_(variances.view(-1, order).mean(1))
+        means, variances, scales, shifts = of_channels(order, mean, variance, scale, shift)
+        ctx.save_for_backward(x, scale, shift, means, variances, scales)
         ctx.order, ctx.eps = order, eps
         ctx.mark_non_differentiable(mean, variance)
-        return _normalised_by(x, (mean, variance), weight, bias, order, eps), mean, variance
+        y = F.batch_norm(x, means, variances, scales, shifts, training=False, eps=eps)
+        return y, mean, variance
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, bias, mean, variance = ctx.saved_tensors
+        x, scale, shift, means, variances, scales = ctx.saved_tensors
         order, eps = ctx.order, ctx.eps
         if torch.is_grad_enabled():
-            return (*_differentiable_gradients(gradient, x, weight, bias, order, eps), None, None)
-        scale = torch.ones_like(mean) if weight is None else weight
-        inverse = (variance + eps).rsqrt()
-        means, variances = of_channels(mean, order), of_channels(variance, order)
+            return (*_differentiable_gradients(gradient, x, scale, shift, order, eps), None, None)
         # The gradients for given statistics, and then through the statistics.
-        to_x, to_scale, to_shift = torch.ops.aten.native_batch_norm_backward(
-            gradient.contiguous(memory_format=torch.channels_last),
-            x,
-            of_channels(scale, order),
-            means,
-            variances,
-            means,
-            of_channels(inverse, order),
-            False,
-            eps,
-            [ctx.needs_input_grad[0], True, True],
+        wanted = [ctx.needs_input_grad[0], True, True]
+        to_x, *to_channels = torch.ops.aten.native_batch_norm_backward(
+            channels_last(gradient), x, scales, means, variances, None, None, False, eps, wanted
         )
-        to_scale, to_shift = (
-            torch.unflatten(g, 0, (-1, order)).sum(1) for g in (to_scale, to_shift)
-        )
-        if to_x is not None:
-            share = -scale * inverse / (order * x.shape[2])
-            given = (mean, variance)
-            to_x += _normalised_by(x, given, share * to_scale, share * to_shift, order, eps)
-        to_scale, to_shift = (
-            None if p is None else g for p, g in ((weight, to_scale), (bias, to_shift))
-        )
-        return to_x, to_scale, to_shift, None, None
-
-
-def _normalised_by(
-    x: Tensor,
-    statistics: tuple[Tensor, Tensor],
-    weight: Tensor | None,
-    bias: Tensor | None,
-    order: int,
-    eps: float,
-) -> Tensor:
-    """The map of every channel, for given mean and variance of the fields."""
-    mean, variance, weight, bias = (of_channels(p, order) for p in (*statistics, weight, bias))
-    return F.batch_norm(x, mean, variance, weight, bias, training=False, eps=eps)
+        to_fields = torch.stack(to_channels).view(2, -1, order).sum(2, keepdim=True)
+        if wanted[0]:
+            share = scales * (variances + eps).rsqrt_()
+            share /= -x.numel() * order / x.shape[1]
+            by_mean, by_bias = (to_fields * share.view(-1, order)).flatten(1).unbind()
+            to_x += F.batch_norm(x, means, variances, by_mean, by_bias, training=False, eps=eps)
+        return to_x, *to_fields.flatten(1), None, None
 
 
 def _differentiable_gradients(
-    gradient: Tensor,
-    x: Tensor,
-    weight: Tensor | None,
-    bias: Tensor | None,
-    order: int,
-    eps: float,
+    gradient: Tensor, x: Tensor, scale: Tensor, shift: Tensor, order: int, eps: float
 ) -> list[Tensor | None]:
     """The gradients by operations that have gradients themselves."""
-    parts = (x, weight, bias)
-    inputs = [part for part in parts if part is not None and part.requires_grad]
-    fields = torch.unflatten(x[0, :, :, 0].T, 1, (-1, order))
-    y = F.batch_norm(fields, None, None, weight, bias, training=True, eps=eps)
-    y = y.flatten(1).T[None, :, :, None]
+    inputs = [part for part in (x, scale, shift) if part.requires_grad]
+    rows = x.movedim(1, -1)
+    fields = torch.unflatten(rows.flatten(0, -2), 1, (-1, order))
+    y = F.batch_norm(fields, None, None, scale, shift, training=True, eps=eps)
+    y = y.view(rows.shape).movedim(-1, 1)
     gradients = iter(torch.autograd.grad(y, inputs, gradient, create_graph=True))
-    return [next(gradients) if part is not None and part.requires_grad else None for part in parts]
+    return [next(gradients) if part.requires_grad else None for part in (x, scale, shift)]

@@ -35,11 +35,15 @@ def _follow(x: Tensor, axes: tuple[int, ...]) -> bool:
     return True
 
 
+def channels_last(x: Tensor) -> Tensor:
+    """An image or plain feature map `(batch, channels, *space)` in that layout."""
+    return x.contiguous(memory_format=_FORMATS[x.ndim - 2])
+
+
 def in_layout_of(x: Tensor, y: Tensor, dim: int) -> Tensor:
     """`y`, channels-last if `x` is."""
     if not is_channels_last(x, dim):
         return y
     if y.ndim == dim + 2:
-        return y.contiguous(memory_format=_FORMATS[dim])
-    plain = y.flatten(1, 2).contiguous(memory_format=_FORMATS[dim])
-    return torch.unflatten(plain, 1, y.shape[1:3])
+        return channels_last(y)
+    return torch.unflatten(channels_last(y.flatten(1, 2)), 1, y.shape[1:3])

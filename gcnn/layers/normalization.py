@@ -54,10 +54,11 @@ class GroupBatchNorm(_BatchNorm):
             return self._by_invariant(x)
         if not is_channels_last(x, self.group.dim):
             return super().forward(x)
-        if not (self.training or self.running_mean is None):
-            return torch.unflatten(self._by_running(x.flatten(1, 2)), 1, x.shape[1:3])
+        if not self.training and self.running_mean is not None and self.running_var is not None:
+            plain = self._by(self.running_mean, self.running_var, x.flatten(1, 2))
+            return torch.unflatten(plain, 1, x.shape[1:3])
         if may_bring_its_gradient(x):
-            return torch.unflatten(self._by_own(x.flatten(1, 2)), 1, x.shape[1:3])
+            return torch.unflatten(self._by_its_own(x.flatten(1, 2)), 1, x.shape[1:3])
         # Places as the batch, elements as the space: the same statistics, and no copy.
         rows = x.movedim((1, 2), (-2, -1))
         normalised = super().forward(rows.flatten(0, -3)).view(rows.shape)
@@ -74,14 +75,16 @@ class GroupBatchNorm(_BatchNorm):
             mean, variance = (r.view(shape) for r in (self.running_mean, self.running_var))
         return standardise(x, field, (mean, variance), self.weight, self.bias, self.eps)
 
-    def _by_running(self, plain: Tensor) -> Tensor:
-        mean, variance, weight, bias = (
-            of_channels(of_fields, self.group.field.size)
-            for of_fields in (self.running_mean, self.running_var, self.weight, self.bias)
-        )
-        return F.batch_norm(plain, mean, variance, weight, bias, training=False, eps=self.eps)
+    def _by(self, mean: Tensor, variance: Tensor, plain: Tensor) -> Tensor:
+        order = self.group.field.size
+        # Apart from the parameters, whose gradient would ask for one of the statistics.
+        mean, variance = of_channels(order, mean, variance)
+        if not self.affine:
+            return F.batch_norm(plain, mean, variance, training=False, eps=self.eps)
+        scale, shift = of_channels(order, self.weight, self.bias)
+        return F.batch_norm(plain, mean, variance, scale, shift, training=False, eps=self.eps)
 
-    def _by_own(self, plain: Tensor) -> Tensor:
+    def _by_its_own(self, plain: Tensor) -> Tensor:
         order = self.group.field.size
         y, mean, variance = normalise_fields(plain, self.weight, self.bias, order, self.eps)
         if self.training:
