@@ -105,7 +105,7 @@ class Convolution(nn.Module):
                 "groups of channels; use groups=1"
             )
         axis_by_axis = None if self.groups > 1 else self.kernel.axis_by_axis
-        self._by_axes = None if axis_by_axis is None else axis_by_axis(self.sliding.window())
+        self._axes = None if axis_by_axis is None else axis_by_axis(self.sliding.window())
         self._cache = FilterCache()
 
     def reset_parameters(self) -> None:
@@ -143,25 +143,24 @@ class Convolution(nn.Module):
         features = x if x.ndim == dim + 3 else x.unsqueeze(2)
         self._require(x, features)
         self.sliding.require_grid(x.shape[-dim:])
-        y, bias = self._along_axes(features), None
-        if y is None:
-            arrangement, bias = self.kernel.arrangement, self.expanded_bias()
-            groups = self.groups * arrangement.blocks
-            y = self.sliding.with_filters(arrangement.enter(features), self.filters(), bias, groups)
-            y = arrangement.leave(y)
-        y = in_layout_of(x, y, dim)
-        return y if bias is not None or self.bias is None else self._with_bias(y, self.bias)
+        y = self._along_axes(features)
+        return in_layout_of(x, self._by_filters(features) if y is None else y, dim)
+
+    def _by_filters(self, features: Tensor) -> Tensor:
+        arrangement, bias = self.kernel.arrangement, self.expanded_bias()
+        plain, groups = arrangement.enter(features), self.groups * arrangement.blocks
+        y = arrangement.leave(self.sliding.with_filters(plain, self.filters(), bias, groups))
+        if bias is not None or self.bias is None:
+            return y
+        # Under autocast features are in half precision, and stay so.
+        constant = self.kernel.output_field.constant(self.bias.to(y.dtype))
+        return y + constant.view(*constant.shape, *(1,) * self.group.dim)
 
     def _along_axes(self, features: Tensor) -> Tensor | None:
-        if self._by_axes is None or not differentiable_by_axes(features, self.weight):
+        if self._axes is None or not differentiable_by_axes(features, self.weight):
             return None
         weight = self.weight if self.weight.ndim == 4 else self.weight.unsqueeze(2)
-        return self.sliding.by_axes(self._by_axes, features, weight)
-
-    def _with_bias(self, y: Tensor, bias: Tensor) -> Tensor:
-        # Under autocast features are in half precision, and stay so.
-        constant = self.kernel.output_field.constant(bias.to(y.dtype))
-        return y + constant.view(*constant.shape, *(1,) * self.group.dim)
+        return self.sliding.by_axes(self._axes, features, weight, self.bias)
 
     def _require(self, x: Tensor, features: Tensor) -> None:
         field, dim = self.kernel.input_field, self.group.dim

@@ -60,10 +60,12 @@ class Correlation:
         convolution = _CONVOLUTIONS[self.dim]
         return convolution(x, filters, bias, self.stride, padding, self.dilation, groups)
 
-    def by_axes(self, axes: AxisByAxis, x: Tensor, weight: Tensor) -> Tensor | None:
+    def by_axes(
+        self, axes: AxisByAxis, x: Tensor, weight: Tensor, bias: Tensor | None
+    ) -> Tensor | None:
         """The same axis by axis, on a feature map; None where dense filters are cheaper."""
         plan = axes.plan(x, tuple(x.shape[3:]), weight)
-        return None if plan is None else axes.correlate(x, weight, plan)
+        return None if plan is None else axes.correlate(x, weight, plan, bias)
 
     def window(self) -> Window:
         return Window(self.stride, self.padding, self.dilation, self.padding_mode)
@@ -100,9 +102,11 @@ class Adjoint(Correlation):
             x, filters, bias, self.stride, self.padding, 0, groups, self.dilation
         )
 
-    def by_axes(self, axes: AxisByAxis, x: Tensor, weight: Tensor) -> Tensor | None:
+    def by_axes(
+        self, axes: AxisByAxis, x: Tensor, weight: Tensor, bias: Tensor | None
+    ) -> Tensor | None:
         plan = axes.plan(x, tuple(self._finer(n) for n in x.shape[3:]), weight)
-        return None if plan is None else axes.transpose(x, weight, plan)
+        return None if plan is None else axes.transpose(x, weight, plan, bias)
 
     def _finer(self, size: int) -> int:
         extent = self.dilation * (self.size - 1) + 1

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from gcnn.kernels.separable.operators import BLOCK
-from gcnn.kernels.separable.plan import slab_axis
 from gcnn.kernels.separable.tree import Tree
 
 # Measured on CPUs, forward and backward: a product along an axis takes 1.15 times as long for
@@ -47,29 +45,33 @@ class Problem:
         taps = float(kernel_size ** len(self.size))
         return outputs * self.out_channels * self.columns * taps
 
-    def by_axes(self, before: Tree, after: Tree, thickness: int, samples: int) -> float:
-        """What takes as long axis by axis, in slabs of this thickness and so many samples."""
-        work = float(self.multiplications(before, after, thickness))
+    def by_axes(self, before: Tree, after: Tree, tile: tuple[int, ...], samples: int) -> float:
+        """What takes as long axis by axis, with such tiles and so many samples at once."""
+        work = float(self.multiplications(before, after, tile))
         products = (_nodes(before) + 1) * self.relatives + _nodes(after) + 1
-        slabs = math.ceil(self.mixed_size(before)[slab_axis(len(self.size))] / thickness)
-        slabs *= math.ceil(self.batch / samples)
-        return work * _PRODUCT + self.elements * slabs * products * _START
+        pairs = zip(self.mixed_size(before), tile, strict=True)
+        tiles = math.prod(math.ceil(length / part) for length, part in pairs)
+        tiles *= math.ceil(self.batch / samples)
+        return work * _PRODUCT + self.elements * tiles * products * _START
 
-    def multiplications(self, before: Tree, after: Tree, thickness: int) -> int:
+    def multiplications(self, before: Tree, after: Tree, tile: tuple[int, ...]) -> int:
         """Multiplications axis by axis."""
         sizes = list(self.size)
         work = 0
         for level, axis in enumerate(before.axes, start=1):
             others = math.prod(sizes) // sizes[axis]
-            work += (
-                self.columns * before.count(level) * others * self._area(axis, before, thickness)
-            )
+            # A part of the output takes what its windows reach.
+            width = min(self.size[axis], (tile[axis] - 1) * self.stride + self.extent)
+            area = self.output_size[axis] * width
+            work += self.columns * before.count(level) * others * area
             sizes[axis] = self.output_size[axis]
         leaves = before.count(len(before.axes)), after.count(len(after.axes))
         work += math.prod(sizes) * leaves[0] * self.columns * leaves[1] * self.out_channels
         for level, axis in reversed(list(enumerate(after.axes, start=1))):
             others = math.prod(sizes) // sizes[axis]
-            area = self._area(axis, before, thickness)
+            # A part of the input contributes to the windows that reach it.
+            width = min(self.output_size[axis], (tile[axis] + self.extent - 2) // self.stride + 1)
+            area = self.size[axis] * width
             work += self.out_channels * after.count(level) * others * area
             sizes[axis] = self.output_size[axis]
         return self.batch * self.elements * work
@@ -80,17 +82,6 @@ class Problem:
             self.output_size[axis] if axis in before.axes else length
             for axis, length in enumerate(self.size)
         )
-
-    def _area(self, axis: int, before: Tree, thickness: int) -> int:
-        """Entries of the matrix of an axis that are multiplied, zeros among them."""
-        size, output_size = self.size[axis], self.output_size[axis]
-        if axis == slab_axis(len(self.size)):
-            if axis in before.axes:
-                return output_size * min(size, (thickness - 1) * self.stride + self.extent)
-            return size * min(output_size, (thickness + self.extent - 2) // self.stride + 1)
-        if output_size < 2 * BLOCK:
-            return output_size * size
-        return output_size * min(size, (BLOCK - 1) * self.stride + self.extent)
 
 
 def _nodes(tree: Tree) -> int:

@@ -12,13 +12,13 @@ from torch.autograd import forward_ad
 from gcnn.filters import Factors
 from gcnn.kernels.separable.cost import Problem, most_maps
 from gcnn.kernels.separable.functions import correlate, transpose
-from gcnn.kernels.separable.plan import Plan, Window, make_plan, slab_axis, trees
+from gcnn.kernels.separable.plan import Plan, Window, make_plan, trees
 from gcnn.kernels.separable.tree import Tree
 
-# Numbers in the maps of a slab: few enough to stay in a processor's cache.
-_SLAB = 2**21
-# Thick slabs multiply many zeros of a band, thin ones their neighbours' pixels.
-_THICK, _THIN = 32, 16
+# Numbers in the maps of a tile: few enough to stay in a processor's cache.
+_NUMBERS = 2**20
+# Long tiles multiply many zeros of a band, short ones make many small products.
+_THICK, _THIN, _LAST = 32, 12, 64
 _REMEMBERED = 16
 
 
@@ -85,15 +85,19 @@ class AxisByAxis:
                 self._plans[key] = self._cheapest(like, size, weight)
         return self._plans[key]
 
-    def correlate(self, x: Tensor, weight: Tensor, plan: Plan) -> Tensor:
-        """`(batch, in, |H|, *space)` to `(batch, out, |H'|, *space)`."""
+    def correlate(
+        self, x: Tensor, weight: Tensor, plan: Plan, bias: Tensor | None = None
+    ) -> Tensor:
+        """`(batch, in, |H|, *space)` to `(batch, out, |H'|, *space)`; a bias is `(out,)`."""
         mixing = plan.mixing(weight, self.factors.degrees)
-        return correlate(x, mixing, plan, _given_out(x))
+        return correlate(x, mixing, bias, plan, _given_out(x))
 
-    def transpose(self, y: Tensor, weight: Tensor, plan: Plan) -> Tensor:
-        """The adjoint, `(batch, out, |H'|, *space)` to `(batch, in, |H|, *space)`."""
+    def transpose(
+        self, y: Tensor, weight: Tensor, plan: Plan, bias: Tensor | None = None
+    ) -> Tensor:
+        """The adjoint, `(batch, out, |H'|, *space)` to `(batch, in, |H|, *space)`, plus a bias."""
         mixing = plan.mixing(weight, self.factors.degrees)
-        return transpose(y, mixing, plan, _given_out(y))
+        return transpose(y, mixing, bias, plan, _given_out(y))
 
     def _cheapest(self, like: Tensor, size: tuple[int, ...], weight: Tensor) -> Plan | None:
         out_channels, in_channels, relatives, _ = weight.shape
@@ -110,28 +114,32 @@ class AxisByAxis:
             self.window.dilation * (kernel_size - 1) + 1,
         )
         choices = [trees(self.factors.degrees, expanded) for expanded in range(len(size))]
-        slabs = [self._slabs(problem, *choice, like) for choice in choices]
+        tiles = [self._tile(problem, *choice, like) for choice in choices]
         costs = [
-            problem.by_axes(*choice, *slab) for choice, slab in zip(choices, slabs, strict=True)
+            problem.by_axes(*choice, *tile) for choice, tile in zip(choices, tiles, strict=True)
         ]
         best = costs.index(min(costs))
         if problem.dense(kernel_size) < costs[best]:
             return None
         return make_plan(
-            self.factors, self.window, self.sources, self.outputs, size, best, *slabs[best], like
+            self.factors, self.window, self.sources, self.outputs, size, best, *tiles[best], like
         )
 
-    def _slabs(self, problem: Problem, before: Tree, after: Tree, like: Tensor) -> tuple[int, int]:
-        """The thickness of slabs, and the samples that are computed at once."""
+    def _tile(
+        self, problem: Problem, before: Tree, after: Tree, like: Tensor
+    ) -> tuple[tuple[int, ...], int]:
+        """The size of tiles, and the samples that are computed at once."""
         size = problem.mixed_size(before)
-        length = size[slab_axis(len(size))]
         if like.device.type != "cpu":
-            return length, max(1, problem.batch)
+            return size, max(1, problem.batch)
         maps = most_maps(before, after, problem.columns, problem.out_channels)
-        slice_ = maps * math.prod(size) // length
-        samples = max(1, min(problem.batch, _SLAB // (slice_ * min(length, _THIN))))
-        count = max(math.ceil(slice_ * samples * length / _SLAB), length // _THICK, 1)
-        return max(math.ceil(length / count), min(length, _THIN)), samples
+        tile = [_part(n, _THICK) for n in size[:-1]] + [_part(size[-1], _LAST)]
+        samples = max(1, min(problem.batch, _NUMBERS // (maps * math.prod(tile))))
+        for axis in range(len(size) - 1):
+            excess = maps * math.prod(tile) / _NUMBERS
+            if excess > 1:
+                tile[axis] = max(_part(size[axis], tile[axis] / excess), min(tile[axis], _THIN))
+        return tuple(tile), samples
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_plans": {}}
@@ -147,3 +155,8 @@ def _given_out(x: Tensor) -> torch.dtype:
     if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
         return x.dtype if x.dtype == torch.float64 else torch.get_autocast_dtype(device)
     return x.dtype
+
+
+def _part(length: int, longest: float) -> int:
+    """The length of as few equal parts as are no longer than that, which is at least 1."""
+    return math.ceil(length / math.ceil(length / max(1, longest)))

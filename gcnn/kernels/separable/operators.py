@@ -7,10 +7,6 @@ import math
 import torch
 from torch import Tensor
 
-# Rows of a banded matrix that are multiplied at once, on axes at least twice as long: fewer would
-# multiply fewer zeros, in products too small to be worth starting.
-BLOCK = 48
-
 
 def axis_operators(
     taps: Tensor, size: int, stride: int, padding: int, dilation: int, padding_mode: str
@@ -55,57 +51,39 @@ def support(matrices: Tensor) -> tuple[int, int]:
     return (int(used[0]), int(used[-1]) + 1) if len(used) else (0, 1)
 
 
-def blocks(matrices: Tensor) -> tuple[tuple[slice, slice], ...]:
-    """The rows and columns of the blocks of a band `(n, rows, columns)`."""
-    rows = matrices.shape[-2]
-    step = rows if rows < 2 * BLOCK else BLOCK
-    starts = range(0, rows, step)
-    return tuple(
-        (slice(start, start + step), slice(*support(matrices[:, start : start + step])))
-        for start in starts
-    )
-
-
 class Operator:
     """The n matrices of one axis and one element.
 
     Args:
         matrices: `(n, rows, columns)`.
         axis: of space, which they multiply.
-        dim: how many axes space has.
-        banded: the blocks of their band, as `blocks` gives them.
+        last: whether that is the last axis.
     """
 
-    def __init__(
-        self, matrices: Tensor, axis: int, dim: int, banded: tuple[tuple[slice, slice], ...]
-    ) -> None:
-        self.matrices = matrices
+    def __init__(self, matrices: Tensor, axis: int, last: bool) -> None:
+        self.rows = matrices.shape[1]
         self.axis = axis
-        self.last = axis == dim - 1
-        self.banded = banded
+        self.last = last
+        self.matrices = [matrix.T if last else matrix for matrix in matrices]
 
     def shape(self, x: Tensor) -> tuple[int, ...]:
         """The shape of a product with x `(maps, *space)`."""
         axis = 1 + self.axis
-        return (*x.shape[:axis], self.matrices.shape[1], *x.shape[axis + 1 :])
+        return (*x.shape[:axis], self.rows, *x.shape[axis + 1 :])
 
     def multiply(self, degree: int, x: Tensor, out: Tensor, add: bool = False) -> None:
         """Write the product of x along the axis and the matrix of a degree, or add it.
 
         Args:
-            x, out: `(maps, *space)`, contiguous.
+            x, out: `(maps, *space)`, contiguous; along the first axis of space it is enough that
+                what comes after it is.
         """
-        matrix, beta = self.matrices[degree], int(add)
+        matrix, (x, out) = self.matrices[degree], (_around(t, 1 + self.axis) for t in (x, out))
         if self.last:
-            one, product = (t.view(math.prod(t.shape[:-1]), t.shape[-1]) for t in (x, out))
-            for rows, columns in self.banded:
-                product[:, rows].addmm_(one[:, columns], matrix[rows, columns].T, beta=beta)
-            return
-        one, product = (_around(t, 1 + self.axis) for t in (x, out))
-        for rows, columns in self.banded:
+            out[..., 0].addmm_(x[..., 0], matrix, beta=int(add))
+        else:
             # A matrix times a batch of matrices would be folded into one product of copies.
-            repeated = matrix[rows, columns].expand(len(one), -1, -1)
-            product[:, rows].baddbmm_(repeated, one[:, columns], beta=beta)
+            out.baddbmm_(matrix.expand(len(x), -1, -1), x, beta=int(add))
 
 
 def _around(x: Tensor, axis: int) -> Tensor:

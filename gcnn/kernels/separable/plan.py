@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gcnn.filters import Factors
-from gcnn.kernels.separable.operators import Operator, axis_operators, blocks, support
+from gcnn.kernels.separable.operators import Operator, axis_operators, support
 from gcnn.kernels.separable.tree import Tree
 
 
@@ -28,17 +29,17 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Slab:
-    """A range of one axis where channels are mixed, what it takes and what it contributes to.
+class Tile:
+    """A part of the space where channels are mixed, what it takes and what it contributes to.
 
     Attributes:
-        input, output: the ranges of the input and of the output.
+        input, output: ranges of the input and of the output, for all axes.
         size: of all axes where channels are mixed.
         forward, backward: operators of all axes, from the input and from the output.
     """
 
-    input: slice
-    output: slice
+    input: tuple[slice, ...]
+    output: tuple[slice, ...]
     size: tuple[int, ...]
     forward: tuple[Operator, ...]
     backward: tuple[Operator, ...]
@@ -53,7 +54,7 @@ class Plan:
         sources: for every element of the output, the elements it sees; -1 where there is none.
         before: the axes that are expanded before channels are mixed.
         after: the axes that are contracted after.
-        slabs: for every element of the output.
+        tiles: for every element of the output.
         order: how many elements the input has.
         samples: of the batch that are computed at once.
         dtype: in which all is computed.
@@ -64,15 +65,10 @@ class Plan:
     sources: tuple[tuple[int, ...], ...]
     before: Tree
     after: Tree
-    slabs: tuple[tuple[Slab, ...], ...]
+    tiles: tuple[tuple[Tile, ...], ...]
     order: int
     samples: int
     dtype: torch.dtype
-
-    @property
-    def axis(self) -> int:
-        """The axis of the slabs."""
-        return slab_axis(len(self.size))
 
     def mixing(self, weight: Tensor, degrees: Sequence[tuple[int, ...]]) -> Tensor:
         """The weights as matrices that mix channels between expanding and contracting.
@@ -99,15 +95,6 @@ def _along(degrees: tuple[int, ...], tree: Tree) -> tuple[int, ...]:
     return tuple(degrees[axis] for axis in tree.axes)
 
 
-def slab_axis(dim: int) -> int:
-    """The axis that is cut into slabs: the one which could not be cut into blocks of a band.
-
-    An operator multiplies blocks of the last axis as matrices with a stride, and blocks of the
-    first as a few large products; on an axis between, they would be too many small ones.
-    """
-    return dim - 2
-
-
 def trees(degrees: Sequence[tuple[int, ...]], expanded: int) -> tuple[Tree, Tree]:
     """The trees before and after the mixing, if the first `expanded` axes come before it."""
     dim = len(degrees[0])
@@ -125,7 +112,7 @@ def make_plan(
     outputs: Sequence[int],
     size: tuple[int, ...],
     expanded: int,
-    thickness: int,
+    tile: tuple[int, ...],
     samples: int,
     like: Tensor,
 ) -> Plan:
@@ -138,7 +125,7 @@ def make_plan(
         outputs: which elements are computed.
         size: of the input.
         expanded: how many of the first axes are expanded before channels are mixed.
-        thickness: of a slab.
+        tile: the size of a tile.
         samples: of the batch that are computed at once.
         like: a tensor of the dtype to compute in, and of the device.
     """
@@ -154,37 +141,42 @@ def make_plan(
         for axis, length in enumerate(size)
     ]
     before, after = trees(factors.degrees, expanded)
-    slabs = [_slabs([a[h] for a in along], expanded, thickness, like) for h in range(len(outputs))]
+    tiles = [_tiles([a[h] for a in along], expanded, tile, like) for h in range(len(outputs))]
     output_size = tuple(a.shape[-2] for a in along)
     order = factors.tables.shape[1]
-    return Plan(size, output_size, sources, before, after, tuple(slabs), order, samples, like.dtype)
+    return Plan(size, output_size, sources, before, after, tuple(tiles), order, samples, like.dtype)
 
 
-def _slabs(along: list[Tensor], expanded: int, thickness: int, like: Tensor) -> tuple[Slab, ...]:
-    """The slabs of one element, from its matrices `(n, output size, size)` for every axis."""
-    axis = slab_axis(len(along))
-    # Before the mixing an axis has the size of the output, after it that of the input.
-    mixed = [m.shape[-2] if a < expanded else m.shape[-1] for a, m in enumerate(along)]
-    forward = [_operator(m, a, len(along), like) for a, m in enumerate(along)]
-    backward = [_operator(m.mT, a, len(along), like) for a, m in enumerate(along)]
-    slabs = []
-    for start in range(0, mixed[axis], thickness):
-        end = min(start + thickness, mixed[axis])
-        first, last = start, end
-        if axis < expanded:
-            first, last = support(along[axis][:, start:end])
-            part = along[axis][:, start:end, first:last]
-            ranges = slice(first, last), slice(start, end)
+def _tiles(
+    along: list[Tensor], expanded: int, tile: tuple[int, ...], like: Tensor
+) -> tuple[Tile, ...]:
+    """The tiles of one element, from its matrices `(n, output size, size)` for every axis."""
+    parts = [
+        _parts(matrices, axis, axis == len(along) - 1, axis < expanded, tile[axis], like)
+        for axis, matrices in enumerate(along)
+    ]
+    return tuple(Tile(*zip(*chosen, strict=True)) for chosen in itertools.product(*parts))
+
+
+def _parts(
+    matrices: Tensor, axis: int, last: bool, before: bool, length: int, like: Tensor
+) -> list[tuple[slice, slice, int, Operator, Operator]]:
+    """One axis of all tiles: ranges of input and output, size between, operators to and fro.
+
+    Before the mixing an axis has the size of the output, and a part of it takes what its rows of
+    the matrices reach. After it, it has the size of the input, and contributes to what its
+    columns reach.
+    """
+    mixed = matrices.shape[-2 if before else -1]
+    parts = []
+    for start in range(0, mixed, length):
+        here = slice(start, min(start + length, mixed))
+        if before:
+            there = slice(*support(matrices[:, here]))
+            part, ranges = matrices[:, here, there], (there, here)
         else:
-            first, last = support(along[axis][:, :, start:end].mT)
-            part = along[axis][:, first:last, start:end]
-            ranges = slice(start, end), slice(first, last)
-        forward[axis] = _operator(part, axis, len(along), like)
-        backward[axis] = _operator(part.mT, axis, len(along), like)
-        mixed_size = (*mixed[:axis], end - start, *mixed[axis + 1 :])
-        slabs.append(Slab(*ranges, mixed_size, tuple(forward), tuple(backward)))
-    return tuple(slabs)
-
-
-def _operator(matrices: Tensor, axis: int, dim: int, like: Tensor) -> Operator:
-    return Operator(matrices.to(like), axis, dim, blocks(matrices))
+            there = slice(*support(matrices[:, :, here].mT))
+            part, ranges = matrices[:, there, here], (here, there)
+        to, fro = (Operator(m.to(like), axis, last) for m in (part, part.mT))
+        parts.append((*ranges, here.stop - here.start, to, fro))
+    return parts

@@ -13,12 +13,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from gcnn.kernels.separable.operators import Operator
-from gcnn.kernels.separable.plan import Plan, Slab
+from gcnn.kernels.separable.plan import Plan, Tile
 from gcnn.kernels.separable.scratch import Scratch
 from gcnn.kernels.separable.tree import Tree
 
@@ -27,6 +28,7 @@ def partials(
     x: Tensor | None,
     y: Tensor | None,
     mixing: Tensor,
+    bias: Tensor | None,
     plan: Plan,
     wanted: tuple[bool, bool, bool],
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
@@ -36,6 +38,7 @@ def partials(
         x: `(batch, in, |H|, *space)`, unless only the derivative by x is wanted.
         y: `(batch, out, |H'|, *space of the output)`, unless only that by y is.
         mixing: `(M, leaves after · out, leaves before · in)`.
+        bias: to add to the features, one number a field.
         plan: for this size.
         wanted: by x, by y, and by the weights.
 
@@ -45,8 +48,8 @@ def partials(
     order = plan.order if x is None else x.shape[2]
     # What is not wanted is not computed, and its partners need not be expanded.
     x, y = x if wanted[1] or wanted[2] else None, y if wanted[0] or wanted[2] else None
-    by_x = _input(y, mixing, plan, order) if wanted[0] and y is not None else None
-    by_y = _output(x, mixing, plan) if wanted[1] and x is not None else None
+    by_x = _input(y, mixing, bias, plan, order) if wanted[0] and y is not None else None
+    by_y = _output(x, mixing, bias, plan) if wanted[1] and x is not None else None
     by_mixing = torch.zeros_like(mixing) if wanted[2] else None
     room, batch = Scratch(mixing), max(0 if side is None else len(side) for side in (x, y))
     for first in range(0, batch, plan.samples):
@@ -63,54 +66,58 @@ def partials(
     return by_x, by_y, by_mixing
 
 
-def _output(x: Tensor, mixing: Tensor, plan: Plan) -> Tensor:
+def _output(x: Tensor, mixing: Tensor, bias: Tensor | None, plan: Plan) -> Tensor:
     channels = mixing.shape[1] // len(plan.after.leaves())
-    shape = (len(x), channels, len(plan.sources), *plan.output_size)
-    return x.new_zeros(shape, dtype=plan.dtype)
+    return _start((len(x), channels, len(plan.sources), *plan.output_size), mixing, bias)
 
 
-def _input(y: Tensor, mixing: Tensor, plan: Plan, order: int) -> Tensor:
+def _input(y: Tensor, mixing: Tensor, bias: Tensor | None, plan: Plan, order: int) -> Tensor:
     channels = mixing.shape[2] // len(plan.before.leaves())
-    return y.new_zeros((len(y), channels, order, *plan.size), dtype=plan.dtype)
+    return _start((len(y), channels, order, *plan.size), mixing, bias)
+
+
+def _start(shape: tuple[int, ...], like: Tensor, bias: Tensor | None) -> Tensor:
+    if bias is None:
+        return like.new_zeros(shape)
+    return like.new_empty(shape).copy_(bias.view(-1, *(1,) * (len(shape) - 2)))
 
 
 @dataclass(frozen=True)
 class _Step:
-    """One slab of one element of the output.
+    """One tile of one element of the output.
 
     Attributes:
         h: the element.
         seen: the elements it sees, as relative ones and as those of the input.
-        slab, plan: where.
+        tile, plan: where.
         room: for what lies between.
     """
 
     h: int
     seen: tuple[tuple[int, int], ...]
-    slab: Slab
+    tile: Tile
     plan: Plan
     room: Scratch
 
     def expanded(self, x: Tensor) -> Tensor:
         """All leaves of the elements that are seen, `(elements · leaves · in, batch · places)`."""
-        parts = [self._range(x, source, self.slab.input) for _, source in self.seen]
-        return self._leaves("before", parts, self.plan.before, self.slab.forward)
+        parts = [_range(x, source, self.tile.input) for _, source in self.seen]
+        return self._leaves("before", parts, self.plan.before, self.tile.forward)
 
     def expanded_back(self, y: Tensor) -> Tensor:
         """All leaves of the element of the output, `(leaves · out, batch · places)`."""
-        parts = [self._range(y, self.h, self.slab.output)]
-        return self._leaves("after", parts, self.plan.after, self.slab.backward)
+        parts = [_range(y, self.h, self.tile.output)]
+        return self._leaves("after", parts, self.plan.after, self.tile.backward)
 
     def add_correlated(self, y: Tensor, expanded: Tensor, mixing: Tensor) -> None:
         matrix = torch.cat([mixing[m] for m, _ in self.seen], dim=1)
-        part = self._contracted(matrix, expanded, self.plan.after, self.slab.forward, len(y))
-        self._range(y, self.h, self.slab.output).add_(part)
+        target = _range(y, self.h, self.tile.output)
+        self._contract(matrix, expanded, self.plan.after, self.tile.forward, target)
 
     def add_transposed(self, x: Tensor, back: Tensor, mixing: Tensor) -> None:
         for m, source in self.seen:
-            matrix = mixing[m].T
-            part = self._contracted(matrix, back, self.plan.before, self.slab.backward, len(x))
-            self._range(x, source, self.slab.input).add_(part)
+            target = _range(x, source, self.tile.input)
+            self._contract(mixing[m].T, back, self.plan.before, self.tile.backward, target)
 
     def add_gradient(self, gradient: Tensor, expanded: Tensor, back: Tensor) -> None:
         product = back @ expanded.T
@@ -118,43 +125,59 @@ class _Step:
         for (m, _), part in zip(self.seen, columns, strict=True):
             gradient[m] += part
 
-    def _range(self, x: Tensor, element: int, places: slice) -> Tensor:
-        """A range of the axis of the slabs, `(channels, batch, *space)`."""
-        length = places.stop - places.start
-        return x[:, :, element].narrow(2 + self.plan.axis, places.start, length).transpose(0, 1)
-
     def _leaves(
         self, name: str, parts: Sequence[Tensor], tree: Tree, operators: Sequence[Operator]
     ) -> Tensor:
         channels, batch = parts[0].shape[:2]
         count = len(parts) * len(tree.leaves())
-        leaves = self.room.take(name, (count, channels * batch, *self.slab.size))
+        leaves = self.room.take(name, (count, channels * batch, *self.tile.size))
         room = iter(leaves)
         for part in parts:
-            whole = self.room.take("whole", tuple(part.shape)).copy_(part)
-            tree.expand(whole.flatten(0, 1), operators, room, self.room)
-        return leaves.view(count * channels, batch * math.prod(self.slab.size))
+            if not self._ready(part, tree):
+                part = self.room.take("whole", tuple(part.shape)).copy_(part)
+            tree.expand(part.flatten(0, 1), operators, room, self.room)
+        return leaves.view(count * channels, batch * math.prod(self.tile.size))
 
-    def _contracted(
+    def _contract(
         self,
         matrix: Tensor,
         expanded: Tensor,
         tree: Tree,
         operators: Sequence[Operator],
-        batch: int,
-    ) -> Tensor:
-        """Mix channels and contract: to `(channels, batch, *space)`."""
-        leaves = len(tree.leaves())
-        channels = len(matrix) // leaves
+        target: Tensor,
+    ) -> None:
+        """Mix channels and contract, and add that to the target `(channels, batch, *space)`."""
+        leaves, (channels, batch) = len(tree.leaves()), target.shape[:2]
         mixed = self.room.take("mixed", (len(matrix), expanded.shape[1]))
         torch.mm(matrix, expanded, out=mixed)
-        maps = iter(mixed.view(leaves, channels * batch, *self.slab.size))
-        total = tree.contract(maps, operators, self.room)
-        return total.view(channels, batch, *total.shape[1:])
+        maps = iter(mixed.view(leaves, channels * batch, *self.tile.size))
+        if self._ready(target, tree):
+            tree.contract(maps, operators, self.room, target.flatten(0, 1))
+        else:
+            target.add_(tree.contract(maps, operators, self.room).view(target.shape))
+
+    def _ready(self, part: Tensor, tree: Tree) -> bool:
+        """Whether the first product of a tree can read or write a part where it lies.
+
+        That is so along the first axis of space: a product for each channel, whose matrix has a
+        stride.
+        """
+        return (
+            tree.axes[:1] == (0,)
+            and part.shape[1] == 1
+            and part.dtype == self.plan.dtype
+            and part[0, 0, 0].is_contiguous()
+        )
+
+
+def _range(x: Tensor, element: int, places: tuple[slice, ...]) -> Tensor:
+    """A part of an element, `(channels, batch, *space)`."""
+    inside: Any = (..., *places)
+    return x[:, :, element][inside].transpose(0, 1)
 
 
 def _steps(plan: Plan, room: Scratch) -> Iterator[_Step]:
-    for h, (sources, slabs) in enumerate(zip(plan.sources, plan.slabs, strict=True)):
+    for h, (sources, tiles) in enumerate(zip(plan.sources, plan.tiles, strict=True)):
         seen = tuple((m, source) for m, source in enumerate(sources) if source >= 0)
-        for slab in slabs:
-            yield _Step(h, seen, slab, plan, room)
+        for tile in tiles:
+            yield _Step(h, seen, tile, plan, room)

@@ -1,4 +1,4 @@
-"""Memory for what lies between two products, used again for every slab."""
+"""Memory for what lies between two products, used again for every tile."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 class Scratch:
     """Buffers by name: who takes one may write it until someone takes that name again.
 
-    New memory for every slab would cost more than the products, in page faults.
+    New memory for every tile would cost more than the products, in page faults.
 
     Args:
         like: a tensor of the dtype and device.

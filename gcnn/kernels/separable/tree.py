@@ -73,15 +73,16 @@ class Tree:
         leaves: Iterator[Tensor],
         operators: Sequence[Operator],
         room: Scratch,
+        total: Tensor | None = None,
         node: tuple[int, ...] = (),
     ) -> Tensor:
-        """The adjoint of `expand`, with operators that lead the other way."""
+        """The adjoint of `expand`, with operators that lead the other way; added to a total."""
         level = len(node)
         if level == len(self.axes):
             return next(leaves)
         operator = operators[self.axes[level]]
         for degree in range(self.children(node)):
-            child = self.contract(leaves, operators, room, (*node, degree))
-            total = room.take(level, operator.shape(child))
-            operator.multiply(degree, child, total, add=degree > 0)
-        return total
+            child = self.contract(leaves, operators, room, None, (*node, degree))
+            out = room.take(level, operator.shape(child)) if total is None else total
+            operator.multiply(degree, child, out, add=degree > 0 or total is not None)
+        return out

@@ -19,7 +19,7 @@ def by_axes(expanded=None, thickness=None):
 
     Args:
         expanded: how many axes come before the mixing of channels, if not the cheapest number.
-        thickness: of slabs, if not the best.
+        thickness: of tiles, if not the best.
     """
     with ExitStack() as stack:
 
@@ -32,7 +32,9 @@ def by_axes(expanded=None, thickness=None):
         if expanded is not None:
             replace(Problem, "by_axes", lambda _, before, *__: abs(len(before.axes) - expanded))
         if thickness is not None:
-            replace(AxisByAxis, "_slabs", lambda *_: (thickness, 1))
+            replace(
+                AxisByAxis, "_tile", lambda _, problem, *__: ((thickness,) * len(problem.size), 1)
+            )
         yield
 
 

@@ -97,7 +97,7 @@ def test_with_other_sets_of_functions(layer_type, dim, settings):
 
 @pytest.mark.parametrize("size", [(70, 8), (8, 70), (97, 66)])
 @pytest.mark.parametrize(("layer_type", "window"), fitting(WINDOWS[::5] + WINDOWS[6:7]))
-def test_on_axes_so_long_that_their_matrices_are_cut_into_blocks(layer_type, size, window):
+def test_on_axes_so_long_that_their_matrices_are_cut_into_tiles(layer_type, size, window):
     for expanded in range(2):
         check(*build(layer_type, scales(2), size, **window), expanded=expanded, thickness=40)
 
@@ -109,7 +109,7 @@ def test_on_long_axes_with_a_stride(layer_type):
 
 
 @over_layers
-def test_with_slabs_of_any_thickness(layer_type):
+def test_with_tiles_of_any_size(layer_type):
     layer, x = build(layer_type, scales(2, 2), (8, 6), kernel_size=6, padding=2, stride=2)
     for thickness in range(1, 10):
         check(layer, x, thickness=thickness)
@@ -132,7 +132,7 @@ def test_without_a_bias(layer_type):
 
 def test_groups_that_turn_filters_take_dense_ones():
     for group in (groups.P4(), groups.Group(cube().matrices, filters.HermiteGaussian())):
-        assert GroupConv(group, 1, 1, 3)._by_axes is None
+        assert GroupConv(group, 1, 1, 3)._axes is None
 
 
 def test_a_dense_filter_built_by_mistake_is_noticed():

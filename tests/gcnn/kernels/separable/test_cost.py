@@ -32,7 +32,7 @@ def test_small_kernels_are_dense_and_large_ones_are_done_axis_by_axis(
 ):
     group = groups.ScaleTranslation(SCALES, 3, interaction)
     layer = GroupConv(group, 8, 8, kernel_size, padding="same")
-    plan = layer._by_axes.plan(torch.empty(1), (32, 32, 32), layer.weight)
+    plan = layer._axes.plan(torch.empty(1), (32, 32, 32), layer.weight)
     assert (plan is None) is dense
 
 
@@ -47,7 +47,7 @@ def test_layers_follow_the_choice():
 def test_a_single_pixel_is_never_done_axis_by_axis():
     for dim in (2, 3):
         layer = GroupConv(groups.ScaleTranslation(SCALES, dim), 8, 8, 1)
-        assert layer._by_axes.plan(torch.empty(1), (32,) * dim, layer.weight) is None
+        assert layer._axes.plan(torch.empty(1), (32,) * dim, layer.weight) is None
 
 
 @pytest.mark.parametrize("layer_type", [LiftingConv, GroupConv, GroupConvTranspose])
@@ -57,8 +57,8 @@ def test_the_choice_is_remembered_for_every_size_and_dtype(layer_type):
     with torch.no_grad():
         for edge in (16, 18, 16, 18):
             layer(torch.zeros(1, 4, *elements, edge, edge, edge))
-        assert len(layer._by_axes._plans) == 2
-        one, other = layer._by_axes._plans.values()
+        assert len(layer._axes._plans) == 2
+        one, other = layer._axes._plans.values()
         assert one.size == (16,) * 3 and other.size == (18,) * 3
 
 
@@ -67,7 +67,7 @@ def test_many_sizes_do_not_pile_up():
     with torch.no_grad():
         for edge in range(3, 60):
             layer(torch.zeros(1, 1, edge, 4))
-    assert len(layer._by_axes._plans) <= 16
+    assert len(layer._axes._plans) <= 16
 
 
 def test_half_precision_takes_the_way_of_full_precision():
