@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gcnn.filters.basis import Basis
+from gcnn.filters.basis import Basis, window_size
 from gcnn.geometry import axis_matrix, grid_points
 
 _LARGEST_TABLE = 2**32  # bytes
@@ -40,30 +40,40 @@ class Pixels(Basis):
 
     def move(self, matrices: Tensor, kernel_size: int) -> Tensor:
         order, dim = matrices.shape[:2]
-        _require_memory(order, dim, kernel_size)
-        functions = torch.zeros(kernel_size**dim, order, kernel_size**dim, dtype=torch.float64)
-        for element, matrix in enumerate(matrices):
-            operator = self.operator(matrix, kernel_size)
-            target, source = operator.indices()
-            functions[source, element, target] = operator.values()
-        functions = torch.unflatten(functions, -1, (kernel_size,) * dim)
+        scales = torch.linalg.det(matrices).abs() ** (1 / dim)
+        windows = [window_size(scale, kernel_size) for scale in scales.tolist()]
+        largest = max(windows)
+        _require_memory(order, dim, kernel_size, largest)
+        functions = torch.zeros(kernel_size**dim, order, *(largest,) * dim, dtype=torch.float64)
+        for element, (matrix, window) in enumerate(zip(matrices, windows, strict=True)):
+            moved = self.operator(matrix, kernel_size, window).to_dense().T
+            grown = (largest - window) // 2
+            own = functions[:, element]
+            for axis in range(1, 1 + dim):
+                own = own.narrow(axis, grown, window)
+            own.copy_(torch.unflatten(moved, -1, (window,) * dim))
         if self.disc:
             radius = grid_points((kernel_size,) * dim).norm(dim=-1)
             functions = functions[(radius <= (kernel_size - 1) / 2).flatten()]
         return functions
 
-    def operator(self, matrix: Tensor, kernel_size: int) -> Tensor:
+    def operator(self, matrix: Tensor, kernel_size: int, window: int | None = None) -> Tensor:
         """The sparse operator that moves a flattened filter by `matrix`.
 
+        Args:
+            matrix: `(d, d)`.
+            kernel_size: edge of the filter.
+            window: edge of the moved filter about the same centre, `kernel_size` unless given.
+
         Returns:
-            `(kernel_size ** d, kernel_size ** d)` sparse float64; a permutation wherever the
-            matrix maps the grid onto itself, else at most `2 ** d` entries a row, divided by
+            `(window ** d, kernel_size ** d)` sparse float64; a permutation wherever the matrix
+            maps the grid onto itself, else at most `2 ** d` entries a row, divided by
             `|det matrix|`.
         """
-        dim = matrix.shape[-1]
-        count, centre = kernel_size**dim, (kernel_size - 1) / 2
-        pixels = torch.cartesian_prod(*(torch.arange(kernel_size),) * dim).view(count, dim)
-        places = (pixels.double() - centre) @ torch.linalg.inv(axis_matrix(matrix)).T + centre
+        dim, window = matrix.shape[-1], window or kernel_size
+        pixels = torch.cartesian_prod(*(torch.arange(window),) * dim).view(-1, dim)
+        centred = pixels.double() - (window - 1) / 2
+        places = centred @ torch.linalg.inv(axis_matrix(matrix)).T + (kernel_size - 1) / 2
         around = torch.cartesian_prod(*(torch.arange(2),) * dim).view(-1, dim)
         corners = places.floor().long()[:, None] + around
         weights = (1 - (places[:, None] - corners).abs()).prod(dim=-1)
@@ -74,12 +84,13 @@ class Pixels(Basis):
         strides = torch.tensor([kernel_size**axis for axis in reversed(range(dim))])
         source = (corners[target, corner] * strides).sum(dim=-1)
         entries = torch.stack([target, source]), weights[target, corner]
-        return torch.sparse_coo_tensor(*entries, (count, count), check_invariants=True).coalesce()
+        size = (window**dim, kernel_size**dim)
+        return torch.sparse_coo_tensor(*entries, size, check_invariants=True).coalesce()
 
 
-def _require_memory(order: int, dim: int, kernel_size: int) -> None:
+def _require_memory(order: int, dim: int, kernel_size: int, window: int) -> None:
     """Refuse a kernel whose table of moved pixels could not be held."""
-    needed = order * kernel_size ** (2 * dim) * torch.float64.itemsize
+    needed = order * (kernel_size * window) ** dim * torch.float64.itemsize
     if needed > _LARGEST_TABLE:
         fits = int((_LARGEST_TABLE / torch.float64.itemsize / order) ** (1 / (2 * dim)))
         raise ValueError(

@@ -71,7 +71,8 @@ def test_the_operator_has_at_most_four_entries_a_row():
 
 def test_scaling_divides_by_the_determinant():
     moved = Pixels().move(SCALED.matrices, 5)
-    centre = moved[12, :, 2, 2]
+    middle = moved.shape[-1] // 2
+    centre = moved[12, :, middle, middle]
     assert centre.tolist() == pytest.approx([1, 1 / 1.5**2, 1 / 2.25**2])
 
 
@@ -101,10 +102,16 @@ def test_a_disc_stays_inside_the_kernel_at_any_angle_and_corners_do_not(kernel_s
 @pytest.mark.parametrize("kernel_size", [1, 2, 5])
 def test_moving_the_pixels_is_moving_images_of_one_pixel(group, kernel_size):
     moved = Pixels().move(group.matrices, kernel_size)
+    grown = (moved.shape[-1] - kernel_size) // 2
+    images = torch.nn.functional.pad(deltas(kernel_size, group.dim), (grown,) * (2 * group.dim))
     for h, matrix in enumerate(group.matrices):
-        expected = transform(deltas(kernel_size, group.dim), matrix, "linear")
-        expected = expected / torch.linalg.det(matrix).abs()
-        torch.testing.assert_close(moved[:, h], expected, atol=1e-12, rtol=0)
+        expected = transform(images, matrix, "linear") / torch.linalg.det(matrix).abs()
+        # An enlarged kernel is as many pixels wider as it takes for its outermost ones.
+        scale = float(torch.linalg.det(matrix).abs()) ** (1 / group.dim)
+        out = grown - math.ceil(max(scale - 1, 0) * (kernel_size - 1) / 2 - 1e-9)
+        inside = (..., *(slice(out, moved.shape[-1] - out),) * group.dim)
+        torch.testing.assert_close(moved[:, h][inside], expected[inside], atol=1e-12, rtol=0)
+        assert moved[:, h].abs().sum() == pytest.approx(float(moved[:, h][inside].abs().sum()))
 
 
 @pytest.mark.parametrize(
@@ -145,3 +152,29 @@ def test_equal_bases_share_what_was_sampled():
     assert Pixels().sample(matrices, 3) is Pixels().sample(matrices.clone(), 3)
     assert Pixels().sample(matrices, 3) is not Pixels(disc=True).sample(matrices, 3)
     assert not Pixels().sample(matrices, 3).requires_grad
+
+
+@pytest.mark.parametrize("disc", [False, True])
+@pytest.mark.parametrize("others", [(), (0.6,), (1.9, 1.3)])
+def test_what_a_scale_sees_does_not_depend_on_the_others(others, disc):
+    basis, scales = Pixels(disc), (1.0, 1.5)
+    alone = basis.sample(_scalings(*scales), 5)
+    listed = basis.sample(_scalings(*scales, *others), 5)[:, :2]
+    grown = (listed.shape[-1] - alone.shape[-1]) // 2
+    inside = slice(grown, grown + alone.shape[-1])
+    assert torch.equal(listed[..., inside, inside], alone)
+    assert listed.abs().sum() == pytest.approx(float(alone.abs().sum()))
+
+
+def test_an_enlarged_filter_gets_a_larger_window_and_keeps_its_integral():
+    # A filter that is constant inside and fades out: its sum is that of its integral.
+    filter_ = torch.tensor([0.0, 1.0, 1.0, 1.0, 0.0], dtype=torch.float64)
+    filter_ = (filter_[:, None] * filter_).flatten()
+    functions = Pixels().sample(_scalings(1.0, 2.0, 3.0), 5)
+    assert functions.shape == (25, 3, 13, 13)
+    sums = torch.einsum("k,khxy->h", filter_, functions)
+    torch.testing.assert_close(sums, sums[:1].expand(3))
+
+
+def _scalings(*scales):
+    return torch.tensor(scales, dtype=torch.float64)[:, None, None] * torch.eye(2).double()
