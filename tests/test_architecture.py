@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from gcnn import groups
+from gcnn.groups import Group
+
 ROOT = Path(__file__).parent.parent
 LIBRARY = ("geometry", "filters", "fields", "groups", "kernels", "layers")
 """From the ground up: a package imports those before it."""
@@ -54,12 +57,50 @@ def test_every_package_of_gcnn_has_its_place():
     assert packages <= set(MAY_IMPORT)
 
 
+GROUPS = {
+    name for name, kind in vars(groups).items() if isinstance(kind, type) and kind is not Group
+}
+
+
+def names_of_groups(source):
+    """The groups that a module names (`P4`, `groups.P4` or in an import), with their lines."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Name):
+            names = [node.id]
+        elif isinstance(node, ast.Attribute):
+            names = [node.attr]
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            names = [alias.name.split(".")[-1] for alias in node.names]
+        else:
+            continue
+        yield from ((name, node.lineno) for name in names if name in GROUPS)
+
+
 def test_no_layer_names_a_particular_group():
-    names = {"P4", "P4M", "SE2", "SteerableSE2", "Dihedral"}
     found = [
-        (path.name, node.id)
+        (path.name, *name)
         for path in (ROOT / "gcnn/layers").rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Name) and node.id in names
+        for name in names_of_groups(path.read_text())
     ]
     assert found == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "P4()",
+        "groups.P4()",
+        "gcnn.groups.SE2(8)",
+        "from gcnn.groups import Group, ScaleTranslation",
+        "from gcnn.groups import SteerableSE2 as Turns",
+        "isinstance(group, planar.Dihedral)",
+        "def f(group: 'Group' = groups.P4M()): ...",
+    ],
+)
+def test_a_group_is_found_however_it_is_named(source):
+    assert len(list(names_of_groups(source))) == 1
+
+
+def test_all_groups_are_known_and_the_abstract_one_may_be_named():
+    assert {"P4", "P4M", "SE2", "SteerableSE2", "Dihedral", "ScaleTranslation"} <= GROUPS
+    assert list(names_of_groups("from gcnn.groups import Group, require_group")) == []

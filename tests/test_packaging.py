@@ -1,11 +1,13 @@
 """What is built and installed: the wheel, its metadata, and the pinned versions."""
 
+import ast
 import configparser
 import re
 import shutil
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -100,6 +102,25 @@ def test_every_requirement_is_pinned_to_a_version_in_its_range(python):
 def test_the_library_itself_needs_only_torch_and_numpy():
     names = {normal(r.name) for r in requirements("options", "install_requires")}
     assert names == {"numpy", "torch"}
+
+
+def test_every_requirement_of_the_experiments_is_imported_by_them():
+    imported = set()
+    for path in (ROOT / "experiments").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imported.add(node.module.split(".")[0])
+    used = {
+        normal(distribution)
+        for module, distributions in packages_distributions().items()
+        for distribution in distributions
+        if module in imported
+    }
+    needed = {normal(r.name) for r in requirements("options.extras_require", "experiments")}
+    # MONAI computes Hausdorff distances with SciPy, and does not ask for it itself.
+    assert needed - used == {"scipy"}
 
 
 def test_the_citation_and_the_changelog_name_this_version():
