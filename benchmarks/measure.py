@@ -2,7 +2,7 @@
 
 import ctypes
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -21,6 +21,20 @@ def ratio(first: Callable[[], object], second: Callable[[], object], rounds: int
     for call in (first, second):
         call()
     return median(seconds(first) / seconds(second) for _ in range(rounds))
+
+
+def ratios(
+    calls: Sequence[Callable[[], object]], base: Callable[[], object], rounds: int
+) -> tuple[list[float], float]:
+    """Medians over rounds of the duration of each call in durations of `base`, and that of `base`.
+
+    All are run in turn, and twice before to warm up.
+    """
+    for call in (*calls, base) * 2:
+        call()
+    durations = [[seconds(call) for call in (*calls, base)] for _ in range(rounds)]
+    found = [median(row[i] / row[-1] for row in durations) for i in range(len(calls))]
+    return found, median(row[-1] for row in durations)
 
 
 def settle_allocator() -> None:

@@ -1,5 +1,6 @@
 """What every benchmark asks of a library: networks that take and return plain tensors."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -53,6 +54,13 @@ class Library(Protocol):
 
     def pooling(self, order: int, fields: int) -> nn.Module:
         """Group max-pooling: (B, fields * N, H, W) -> (B, fields, H, W)."""
+
+    def unet(self, order: int, fields: Sequence[int]) -> nn.Module:
+        """A U-Net with kernels of 3: images (B, 3, H, W) -> logits (B, 1, H, W).
+
+        Lifting, then two units of convolution, batch norm and ReLU at every level, max-pooling and
+        bilinear interpolation between levels, the maximum over rotations, and a 1x1 head.
+        """
 
     def segmenter(self) -> nn.Sequential:
         """A small invariant network: images (B, 3, H, W) -> logits (B, 1, H, W).

@@ -1,12 +1,13 @@
 """This library."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from benchmarks.libraries.base import Layer
 from gcnn import filters, groups, layers
+from gcnn.models import UNet
 
 _GROUPS: dict[str, Callable[[int], groups.Group]] = {
     "optimal": lambda order: groups.SteerableSE2(order, filters.OptimalSteerable()),
@@ -50,6 +51,10 @@ class Ours:
 
     def pooling(self, order: int, fields: int) -> nn.Module:
         return _OnFlat(layers.GroupPool(groups.SteerableSE2(order)), order)
+
+    def unet(self, order: int, fields: Sequence[int]) -> nn.Module:
+        group = groups.P4() if order == 4 else groups.SteerableSE2(order)
+        return UNet(3, 1, group, fields)
 
     def segmenter(self) -> nn.Sequential:
         group = groups.P4()

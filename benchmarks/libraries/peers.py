@@ -2,12 +2,14 @@
 
 import importlib
 import warnings
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from benchmarks.libraries.base import Layer, Unavailable
+from benchmarks.libraries.peer_unet import PeerUNet
 
 
 class Peer:
@@ -62,6 +64,10 @@ class Peer:
         field, _ = self._types(order)
         inner = field(fields)
         return _OnPlainTensors(self._nn, [self._nn.GroupPooling(inner)], inner)
+
+    def unet(self, order: int, fields: Sequence[int]) -> nn.Module:
+        regular, trivial = self._types(order)
+        return PeerUNet(self._nn, self._conv, [regular(width) for width in fields], trivial(3))
 
     def segmenter(self) -> nn.Sequential:
         field, image = self._types(4)
