@@ -12,13 +12,14 @@ from torch.autograd import forward_ad
 from gcnn.filters import Factors
 from gcnn.kernels.separable.cost import Problem, most_maps
 from gcnn.kernels.separable.functions import correlate, transpose
-from gcnn.kernels.separable.plan import Plan, Window, make_plan, trees
+from gcnn.kernels.separable.plan import Plan, Window, make_plan, no_trees, trees
 from gcnn.kernels.separable.tree import Tree
 
 # Numbers in the maps of a tile: few enough to stay in a processor's cache.
 _NUMBERS = 2**20
 # Long tiles multiply many zeros of a band, short ones make many small products.
 _THICK, _THIN, _LAST = 32, 12, 64
+_MANY = 2**12
 _REMEMBERED = 16
 
 
@@ -113,6 +114,8 @@ class AxisByAxis:
             self.window.stride,
             self.window.dilation * (kernel_size - 1) + 1,
         )
+        if self._single_pixel() and like.device.type == "cpu":
+            return self._plan(size, *no_trees(self.factors.degrees), *_chunk(problem), like)
         choices = [trees(self.factors.degrees, expanded) for expanded in range(len(size))]
         tiles = [self._tile(problem, *choice, like) for choice in choices]
         costs = [
@@ -121,9 +124,16 @@ class AxisByAxis:
         best = costs.index(min(costs))
         if problem.dense(kernel_size) < costs[best]:
             return None
-        return make_plan(
-            self.factors, self.window, self.sources, self.outputs, size, best, *tiles[best], like
-        )
+        return self._plan(size, *choices[best], *tiles[best], like)
+
+    def _plan(self, size: tuple[int, ...], *chosen: Any) -> Plan:
+        return make_plan(self.factors, self.window, self.sources, self.outputs, size, *chosen)
+
+    def _single_pixel(self) -> bool:
+        """Whether only channels are mixed, alike for all elements."""
+        tables = self.factors.tables[:, list(self.outputs)]
+        alone = tables.shape[-1] == self.window.stride == 1 and not self.window.padding
+        return alone and torch.equal(tables, tables[:, :1].expand_as(tables))
 
     def _tile(
         self, problem: Problem, before: Tree, after: Tree, like: Tensor
@@ -160,3 +170,13 @@ def _given_out(x: Tensor) -> torch.dtype:
 def _part(length: int, longest: float) -> int:
     """The length of as few equal parts as are no longer than that, which is at least 1."""
     return math.ceil(length / math.ceil(length / max(1, longest)))
+
+
+def _chunk(problem: Problem) -> tuple[tuple[int, ...], int]:
+    """Tiles without gaps where nothing is expanded, and the samples that are computed at once."""
+    maps = problem.columns + problem.out_channels
+    rest = math.prod(problem.size[1:])
+    tile = (_part(problem.size[0], _NUMBERS / (maps * rest)), *problem.size[1:])
+    # Features of many pixels are read and written where they lie, one sample at a time.
+    numbers = maps * math.prod(tile)
+    return tile, 1 if math.prod(tile) > _MANY else max(1, min(problem.batch, _NUMBERS // numbers))

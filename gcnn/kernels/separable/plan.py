@@ -57,6 +57,7 @@ class Plan:
         tiles: for every element of the output.
         order: how many elements the input has.
         samples: of the batch that are computed at once.
+        gain: of the functions, if no axis is expanded.
         dtype: in which all is computed.
     """
 
@@ -68,6 +69,7 @@ class Plan:
     tiles: tuple[tuple[Tile, ...], ...]
     order: int
     samples: int
+    gain: float
     dtype: torch.dtype
 
     def mixing(self, weight: Tensor, degrees: Sequence[tuple[int, ...]]) -> Tensor:
@@ -84,7 +86,7 @@ class Plan:
         q = torch.tensor([out_of.index(_along(d, self.after)) for d in degrees])
         p = torch.tensor([into.index(_along(d, self.before)) for d in degrees])
         out_channels, in_channels, relatives, _ = weight.shape
-        weight = weight.to(self.dtype)
+        weight = weight.to(self.dtype) * self.gain
         empty = weight.new_zeros(len(out_of), len(into), relatives, out_channels, in_channels)
         index = (q.to(weight.device), p.to(weight.device))
         mixing = empty.index_put(index, weight.permute(3, 2, 0, 1))
@@ -98,11 +100,16 @@ def _along(degrees: tuple[int, ...], tree: Tree) -> tuple[int, ...]:
 def trees(degrees: Sequence[tuple[int, ...]], expanded: int) -> tuple[Tree, Tree]:
     """The trees before and after the mixing, if the first `expanded` axes come before it."""
     dim = len(degrees[0])
-    before, after = (
-        Tree(axes, tuple(sorted({tuple(d[axis] for axis in axes) for d in degrees})))
-        for axes in (tuple(range(expanded)), tuple(range(dim - 1, expanded - 1, -1)))
-    )
-    return before, after
+    return _tree(degrees, range(expanded)), _tree(degrees, range(dim - 1, expanded - 1, -1))
+
+
+def no_trees(degrees: Sequence[tuple[int, ...]]) -> tuple[Tree, Tree]:
+    """Those of a single pixel."""
+    return _tree(degrees, ()), _tree(degrees, ())
+
+
+def _tree(degrees: Sequence[tuple[int, ...]], axes: Sequence[int]) -> Tree:
+    return Tree(tuple(axes), tuple(sorted({tuple(d[axis] for axis in axes) for d in degrees})))
 
 
 def make_plan(
@@ -111,7 +118,8 @@ def make_plan(
     sources: tuple[tuple[int, ...], ...],
     outputs: Sequence[int],
     size: tuple[int, ...],
-    expanded: int,
+    before: Tree,
+    after: Tree,
     tile: tuple[int, ...],
     samples: int,
     like: Tensor,
@@ -124,7 +132,7 @@ def make_plan(
         sources: what every computed element sees.
         outputs: which elements are computed.
         size: of the input.
-        expanded: how many of the first axes are expanded before channels are mixed.
+        before, after: the axes that are expanded before channels are mixed, and contracted after.
         tile: the size of a tile.
         samples: of the batch that are computed at once.
         like: a tensor of the dtype to compute in, and of the device.
@@ -140,19 +148,22 @@ def make_plan(
         )
         for axis, length in enumerate(size)
     ]
-    before, after = trees(factors.degrees, expanded)
-    tiles = [_tiles([a[h] for a in along], expanded, tile, like) for h in range(len(outputs))]
-    output_size = tuple(a.shape[-2] for a in along)
-    order = factors.tables.shape[1]
-    return Plan(size, output_size, sources, before, after, tuple(tiles), order, samples, like.dtype)
+    tiles = [_tiles([a[h] for a in along], before, tile, like) for h in range(len(outputs))]
+    return Plan(
+        size, tuple(a.shape[-2] for a in along), sources, before, after, tuple(tiles),
+        order=factors.tables.shape[1],
+        samples=samples,
+        gain=1.0 if after.axes else float(factors.tables[:, outputs[0], 0, 0].prod()),
+        dtype=like.dtype,
+    )  # fmt: skip
 
 
 def _tiles(
-    along: list[Tensor], expanded: int, tile: tuple[int, ...], like: Tensor
+    along: list[Tensor], before: Tree, tile: tuple[int, ...], like: Tensor
 ) -> tuple[Tile, ...]:
     """The tiles of one element, from its matrices `(n, output size, size)` for every axis."""
     parts = [
-        _parts(matrices, axis, axis == len(along) - 1, axis < expanded, tile[axis], like)
+        _parts(matrices, axis, axis == len(along) - 1, axis in before.axes, tile[axis], like)
         for axis, matrices in enumerate(along)
     ]
     return tuple(Tile(*zip(*chosen, strict=True)) for chosen in itertools.product(*parts))

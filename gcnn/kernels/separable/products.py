@@ -129,6 +129,8 @@ class _Step:
         self, name: str, parts: Sequence[Tensor], tree: Tree, operators: Sequence[Operator]
     ) -> Tensor:
         channels, batch = parts[0].shape[:2]
+        if len(parts) == 1 and not tree.axes and self._ready(parts[0], tree):
+            return parts[0].view(channels, math.prod(self.tile.size))
         count = len(parts) * len(tree.leaves())
         leaves = self.room.take(name, (count, channels * batch, *self.tile.size))
         room = iter(leaves)
@@ -147,6 +149,9 @@ class _Step:
         target: Tensor,
     ) -> None:
         """Mix channels and contract, and add that to the target `(channels, batch, *space)`."""
+        if not tree.axes and self._ready(target, tree):
+            target.view(len(matrix), math.prod(self.tile.size)).addmm_(matrix, expanded)
+            return
         leaves, (channels, batch) = len(tree.leaves()), target.shape[:2]
         mixed = self.room.take("mixed", (len(matrix), expanded.shape[1]))
         torch.mm(matrix, expanded, out=mixed)
@@ -159,14 +164,15 @@ class _Step:
     def _ready(self, part: Tensor, tree: Tree) -> bool:
         """Whether the first product of a tree can read or write a part where it lies.
 
-        That is so along the first axis of space: a product for each channel, whose matrix has a
-        stride.
+        That is so along the first axis of space, in a product for each channel, whose matrix has a
+        stride; and if there is no axis, for a part without gaps.
         """
+        axis = tree.axes[0] if tree.axes else -1
         return (
-            tree.axes[:1] == (0,)
+            axis <= 0
             and part.shape[1] == 1
             and part.dtype == self.plan.dtype
-            and part[0, 0, 0].is_contiguous()
+            and (part[0, 0, 0] if axis == 0 else part[0, 0]).is_contiguous()
         )
 
 

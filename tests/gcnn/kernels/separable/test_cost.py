@@ -44,10 +44,11 @@ def test_layers_follow_the_choice():
         assert takes_dense_filters(layer, x) is dense
 
 
-def test_a_single_pixel_is_never_done_axis_by_axis():
-    for dim in (2, 3):
-        layer = GroupConv(groups.ScaleTranslation(SCALES, dim), 8, 8, 1)
-        assert layer._axes.plan(torch.empty(1), (32,) * dim, layer.weight) is None
+@pytest.mark.parametrize("dim", [2, 3])
+def test_a_single_pixel_only_mixes_channels(dim):
+    layer = GroupConv(groups.ScaleTranslation(SCALES, dim), 8, 8, 1)
+    plan = layer._axes.plan(torch.empty(1), (32,) * dim, layer.weight)
+    assert plan.before.axes == plan.after.axes == ()
 
 
 @pytest.mark.parametrize("layer_type", [LiftingConv, GroupConv, GroupConvTranspose])
