@@ -14,7 +14,7 @@ from gcnn.geometry.coordinates import (
 from gcnn.geometry.matching import find
 from gcnn.geometry.resample import INTERPOLATIONS, transform
 from gcnn.geometry.tensor_construction import ordinary_tensors
-from gcnn.geometry.zoom import scaled_size, zoom
+from gcnn.geometry.zooming import scaled_size, zoom
 
 __all__ = [
     "INTERPOLATIONS",

@@ -19,6 +19,7 @@ def rewindow(network: nn.Module, group: Group) -> nn.Module:
     that was trained on four scales can look at eight. The copy shares nothing with the original,
     and everything that is not on a window (heads, activations) is copied as it is.
 
+    >>> import torch
     >>> from gcnn import groups, layers
     >>> few = groups.ScaleTranslation([1.0, 0.8, 0.64])
     >>> many = groups.ScaleTranslation([1.5625, 1.25, 1.0, 0.8, 0.64, 0.512])
