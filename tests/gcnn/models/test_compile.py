@@ -58,6 +58,33 @@ def test_inductor_gives_the_same_output_and_gradients(x):
     same_in_train_and_eval_mode(groups.SteerableSE2(4), x, "inductor")
 
 
+@compiler
+@pytest.mark.slow
+def test_inductor_takes_any_batch_and_size_of_a_frozen_network():
+    model = network(groups.P4()).eval()
+    compiled = torch.compile(layers.freeze(model), fullgraph=True, dynamic=True)
+    with torch.no_grad():
+        for shape in ((2, 1, 8, 8), (3, 1, 8, 8), (5, 1, 12, 16)):
+            image = torch.randn(shape)
+            torch.testing.assert_close(compiled(image), model(image), atol=1e-5, rtol=1e-4)
+
+
+@compiler
+@pytest.mark.slow
+def test_inductor_trains_with_any_batch_where_normalisation_counts_over_it():
+    model, twin = network(groups.P4()), network(groups.P4())
+    compiled = torch.compile(model, fullgraph=True)
+    for batch in (2, 3, 5):
+        image = torch.randn(batch, 1, 8, 8)
+        torch._dynamo.mark_dynamic(image, 0)
+        found, expected = compiled(image), twin(image)
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+        found.square().sum().backward()
+        expected.square().sum().backward()
+    for one, other in zip(model.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad, atol=1e-4, rtol=1e-3)
+
+
 @pytest.mark.slow
 def test_the_whole_graph_is_captured_with_every_other_option(x):
     same_in_train_and_eval_mode(groups.P4(), x, "aot_eager", **ALL_ELSE)
