@@ -35,17 +35,18 @@ class _FieldMaximum(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, dim: int) -> Tensor:
         ctx.last = is_channels_last(x, dim)
-        y = _by_element(x, ctx.last).amax(0)
-        ctx.save_for_backward(x, y)
+        elements = _by_element(x, ctx.last)
+        y = elements.amax(0)
+        ctx.save_for_backward(x, elements, y)
         return y.movedim(-1, 1) if ctx.last else y
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        x, y = ctx.saved_tensors
+        x, elements, y = ctx.saved_tensors
         if torch.is_grad_enabled():
             return torch.autograd.grad(x.amax(2), x, gradient, create_graph=True)[0], None
         # In place the result has the dtype of the features, which is the fast kernel.
-        shares = _by_element(x if ctx.last else x.clone(), ctx.last).eq_(y)
+        shares = elements.clone().eq_(y)
         shares *= (gradient.movedim(1, -1) if ctx.last else gradient) / shares.sum(0)
         if not ctx.last:
             return shares.movedim(0, 2), None

@@ -74,17 +74,19 @@ class _NormaliseFields(Function):
         order, eps = ctx.order, ctx.eps
         if torch.is_grad_enabled():
             return (*_differentiable_gradients(gradient, x, scale, shift, order, eps), None, None)
-        # The gradients for given statistics, and then through the statistics.
-        wanted = [ctx.needs_input_grad[0], True, True]
-        to_x, *to_channels = torch.ops.aten.native_batch_norm_backward(
-            channels_last(gradient), x, scales, means, variances, None, None, False, eps, wanted
+        gradient = channels_last(gradient)
+        _, *to_channels = torch.ops.aten.native_batch_norm_backward(
+            gradient, x, scales, means, variances, None, None, False, eps, [False, True, True]
         )
         to_fields = torch.stack(to_channels).view(2, -1, order).sum(2, keepdim=True)
-        if wanted[0]:
-            share = scales * (variances + eps).rsqrt_()
-            share /= -x.numel() * order / x.shape[1]
-            by_mean, by_bias = (to_fields * share.view(-1, order)).flatten(1).unbind()
-            to_x += F.batch_norm(x, means, variances, by_mean, by_bias, training=False, eps=eps)
+        to_x = None
+        if ctx.needs_input_grad[0]:
+            # Through the statistics, and for given statistics.
+            slopes = scales * (variances + eps).rsqrt_()
+            shares = (slopes / (-x.numel() * order / x.shape[1])).view(-1, order)
+            by_scale, by_shift = (to_fields * shares).flatten(1).unbind()
+            to_x = F.batch_norm(x, means, variances, by_scale, by_shift, training=False, eps=eps)
+            to_x.addcmul_(gradient, slopes.to(x.dtype).view(-1, *(1,) * (x.ndim - 2)))
         return to_x, *to_fields.flatten(1), None, None
 
 
