@@ -13,16 +13,22 @@ from gcnn.filters import Basis, SeparableBasis
 from gcnn.geometry import find
 from gcnn.groups import Group
 from gcnn.kernels.arrangement import Arrangement, Neighbours, Together
-from gcnn.kernels.expansion import gather, neighbours, product, relative_basis
+from gcnn.kernels.expansion import (
+    gather,
+    neighbours,
+    product,
+    relative_basis,
+    relative_choice,
+)
 from gcnn.kernels.gain import expected_gain
 from gcnn.kernels.kernel import Kernel
 from gcnn.kernels.separable import AxisByAxis, Window
 from gcnn.kernels.solved import equivariant_filters
 from gcnn.kernels.table import Table
 
-# Up to here the table of `relative_basis` stays in a processor's cache, and one product with it
-# is two to three times as fast as gathering the weights first; above, it is slower.
-_LARGEST_TABLE = 100_000
+# A product with the table of `relative_basis` sums over all relative elements and functions, most
+# of them zeros. Up to so many that is faster than gathering weights first.
+_MOST_TERMS = 48
 _SAME = 1e-9
 
 
@@ -59,11 +65,14 @@ def group_kernel(group: Group, basis: Basis, kernel_size: int) -> Kernel:
         formula, arrangement, interacting = neighbours, Neighbours(seen, order), relatives
         outputs = _table(group, basis, kernel_size, partial(_of_elements, group.outputs))
         tables: tuple[Table, ...] = (outputs, Table((sources >= 0).clone))
-    elif relatives * count * order**2 * size**group.dim <= _LARGEST_TABLE:
+    elif relatives * count <= _MOST_TERMS:
         tables = (_table(group, basis, kernel_size, partial(relative_basis, group.relative)),)
     else:
         formula = gather
-        tables = (_table(group, basis, kernel_size, _unchanged), Table(group.relative.clone))
+        tables = (
+            _table(group, basis, kernel_size, _unchanged),
+            Table(partial(relative_choice, group.relative)),
+        )
     return Kernel(
         basis=basis,
         input_field=group.field,

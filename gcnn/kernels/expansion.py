@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
 def product(weight: Tensor, table: Tensor) -> Tensor:
@@ -25,25 +26,26 @@ def product(weight: Tensor, table: Tensor) -> Tensor:
     return torch.unflatten(filters, -1, table.shape[1:]).transpose(1, 2).flatten(2, 3).flatten(0, 1)
 
 
-def gather(weight: Tensor, basis: Tensor, relative: Tensor) -> Tensor:
+def gather(weight: Tensor, basis: Tensor, choice: Tensor) -> Tensor:
     """`filter[o, h, i, h'] = Σ_k weight[o, i, m(h, h'), k] · basis[k, h]`.
 
     Args:
         weight: `(out, in, M, K)`, M relative elements.
         basis: `(K, |H|, *kernel)`: function k moved by element h.
-        relative: `(|H|, |H|)`: m(h, h'), the index of `h⁻¹h'`.
+        choice: `(|H|², M)`, of `relative_choice`.
 
     Returns:
         `(out · |H|, in · |H|, *kernel)`.
     """
     out_channels, in_channels, _, functions = weight.shape
     order, kernel = basis.shape[1], basis.shape[2:]
-    steered = weight.movedim(2, 0).index_select(0, relative.flatten())
-    steered = steered.view(order, order, out_channels, in_channels, functions)
-    per_element = steered.permute(0, 2, 3, 1, 4).reshape(order, -1, functions)
-    filters = torch.bmm(per_element, basis.transpose(0, 1).flatten(2))
-    filters = filters.view(order, out_channels, in_channels * order, *kernel)
-    return filters.transpose(0, 1).flatten(0, 1)
+    # A product with zeros and ones, because the gradient of an index adds rows one by one. Rows
+    # are put in the order of the filters before they are multiplied, when they are shorter.
+    rows = torch.matmul(choice, weight.flatten(0, 1))
+    rows = rows.view(out_channels, in_channels, order, -1).transpose(1, 2)
+    rows = rows.reshape(out_channels, order, -1, functions)
+    filters = rows @ basis.flatten(2).transpose(0, 1)
+    return filters.view(out_channels * order, in_channels * order, *kernel)
 
 
 def neighbours(weight: Tensor, basis: Tensor, seen: Tensor) -> Tensor:
@@ -89,3 +91,8 @@ def relative_basis(relative: Tensor, basis: Tensor) -> Tensor:
     here = torch.arange(order, device=relative.device)
     table[relative, here[:, None], here] = basis.transpose(0, 1)[:, None]
     return table.movedim(3, 1).flatten(0, 1)
+
+
+def relative_choice(relative: Tensor) -> Tensor:
+    """`choice[(h, h'), m] = 1 where m = m(h, h'), else 0`, `(|H|², M)` float64."""
+    return F.one_hot(relative.flatten()).double()

@@ -8,10 +8,10 @@ from gcnn.layers.group_pooling import GroupPool
 from gcnn.layers.input_lifting import InputLifting
 from gcnn.layers.lifting import LiftingConv
 from gcnn.layers.normalization import GroupBatchNorm, GroupInstanceNorm
-from gcnn.layers.windows import rewindow
 from gcnn.layers.spatial_pooling import SpatialAvgPool, SpatialBlurPool, SpatialMaxPool
 from gcnn.layers.transposed_convolution import GroupConvTranspose
 from gcnn.layers.upsampling import SpatialUpsample
+from gcnn.layers.windows import rewindow
 
 __all__ = [
     "AntiAliased",

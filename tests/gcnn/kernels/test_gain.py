@@ -101,3 +101,21 @@ def test_depthwise_groups_are_taken_into_account():
     dense = layers.GroupConv(group, 32, 32, 3)(x).var().item()
     apart = layers.GroupConv(group, 32, 32, 3, groups=32)(x).var().item()
     assert apart == pytest.approx(dense, rel=0.3)
+
+
+@pytest.mark.parametrize("smoothness", [0.0, 0.4, 1.5])
+def test_a_layer_is_drawn_for_the_power_spectrum_that_its_basis_expects(smoothness):
+    torch.manual_seed(0)
+    power = filters.Power(smoothness)
+    layer = layers.LiftingConv(groups.SteerableSE2(8, filters.OptimalSteerable(power)), 32, 64, 5)
+    # Features with that spectrum and, as after a ReLU, a share of 1/π of their power in the mean.
+    frequency = torch.fft.fftfreq(64, dtype=torch.float64) * 2 * math.pi
+    squared = frequency[:, None] ** 2 + frequency**2
+    shape = torch.exp(-((smoothness**2) * squared)).sqrt()
+    noise = torch.fft.fft2(torch.randn(2, 32, 64, 64, dtype=torch.float64))
+    features = torch.fft.ifft2(noise * shape).real
+    features = (1 - 1 / math.pi) ** 0.5 * features / features.std() + math.pi**-0.5
+    with torch.no_grad():
+        y = layer.double()(features)
+    # The gain is 2, for the ReLU that follows; the means of few fields scatter.
+    assert float(y.square().mean()) == pytest.approx(2.0, rel=0.25)
