@@ -16,7 +16,7 @@ from gcnn.kernels.separable.plan import Plan, Window, make_plan, no_trees, trees
 from gcnn.kernels.separable.tree import Tree
 
 # Numbers in the maps of a tile: few enough to stay in a processor's cache.
-_NUMBERS = 2**20
+_NUMBERS = 2**21
 # Long tiles multiply many zeros of a band, short ones make many small products.
 _THICK, _THIN, _LAST = 32, 12, 64
 _MANY = 2**12
