@@ -8,6 +8,7 @@ from gcnn.layers.group_pooling import GroupPool
 from gcnn.layers.input_lifting import InputLifting
 from gcnn.layers.lifting import LiftingConv
 from gcnn.layers.normalization import GroupBatchNorm, GroupInstanceNorm
+from gcnn.layers.selection import Selection, chosen, select
 from gcnn.layers.spatial_pooling import SpatialAvgPool, SpatialBlurPool, SpatialMaxPool
 from gcnn.layers.transposed_convolution import GroupConvTranspose
 from gcnn.layers.upsampling import SpatialUpsample
@@ -23,10 +24,13 @@ __all__ = [
     "GroupPool",
     "InputLifting",
     "LiftingConv",
+    "Selection",
     "SpatialAvgPool",
     "SpatialBlurPool",
     "SpatialMaxPool",
     "SpatialUpsample",
+    "chosen",
     "freeze",
     "rewindow",
+    "select",
 ]

@@ -32,7 +32,7 @@ def test_every_maximum_gets_gradient():
 
 
 def test_an_unknown_mode_is_refused():
-    with pytest.raises(ValueError, match=r"mode must be one of \('max', 'mean'\), got 'sum'"):
+    with pytest.raises(ValueError, match=r"mode must be one of .*, got 'sum'"):
         GroupPool(groups.P4(), "sum")
 
 
