@@ -134,6 +134,10 @@ class Selection(nn.Module):
 def select(x: Tensor, weights: Tensor) -> Tensor:
     """The weighted sum over the group, `(batch, channels, |H|, *space)` to an image.
 
+    >>> features = torch.arange(8.0).view(1, 2, 2, 2)
+    >>> select(features, torch.tensor([[0.0, 1.0]])).tolist()
+    [[[2.0, 3.0], [6.0, 7.0]]]
+
     Args:
         x: the feature map.
         weights: `(batch, |H|)` or `(batch, |H|, *space)`, as from `Selection`.

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from gcnn.filters import Basis
 from gcnn.groups import Group, require_group
+from gcnn.layers import GroupPool
 from gcnn.models.building_blocks import BuildingBlocks
 from gcnn.models.ordinary import CONVOLUTIONS
 
@@ -44,7 +45,10 @@ class UNet(nn.Module):
         kernel_size: of the convolutions, odd. At stride 2 an odd kernel would shift the grid, so
             those that halve or double the size have one more, or twice as much on a group, to be
             as wide on the coarser grid as the others are on theirs.
-        pool: over the group, before the head: "max" or "mean".
+        pool: over the group, before the head: "max", "mean", or "select": the mean in training, and
+            afterwards the logits of the elements that recognise what they see
+            (`layers.Selection`), which on a window of scales, longer than that of the training
+            (`layers.rewindow`), follow the size of what is seen.
         norm: "batch", "instance" or "none".
         activation: makes a pointwise nonlinearity.
         anti_aliased: nonlinearities that make no frequency the grid cannot turn
@@ -131,7 +135,17 @@ class UNet(nn.Module):
         skips.pop()
         for up, block in zip(self.up, self.decoder, strict=True):
             x = block(_joined(skips.pop(), up(x), self.dim))
-        logits: Tensor = self.head(self.project(x))
+        return self._logits(x)
+
+    def _logits(self, x: Tensor) -> Tensor:
+        pool = self.project
+        logits: Tensor
+        if isinstance(pool, GroupPool) and pool.selection is not None and not self.training:
+            # A selection judges by what every element says: the head is applied to each of them.
+            each = self.head(x.transpose(1, 2).flatten(0, 1))
+            logits = pool(torch.unflatten(each, 0, (len(x), -1)).transpose(1, 2))
+        else:
+            logits = self.head(pool(x))
         return logits
 
     def _require_size(self, image: Tensor) -> None:

@@ -131,7 +131,7 @@ def test_what_is_not_an_image_is_refused(shape):
         ({"norm": "layer"}, r"norm must be one of \('batch', 'instance', 'none'\), got 'layer'"),
         ({"downsampling": "stride"}, r"downsampling must be one of .* got 'stride'"),
         ({"kernel_size": 4}, "kernel_size must be odd to keep the size of the maps, got 4"),
-        ({"pool": "median"}, r"mode must be one of \('max', 'mean'\), got 'median'"),
+        ({"pool": "median"}, r"mode must be one of \('max', 'mean', 'select'\), got 'median'"),
         ({"dropout": 1.5}, r"p must be a probability in \[0, 1\], got 1.5"),
         ({"dim": 3}, r"P4\(\) moves 2D space, got dim=3"),
     ],
