@@ -101,9 +101,12 @@ def pairwise_relative(matrices: Tensor) -> tuple[Tensor, Tensor]:
     """
     order, dim = matrices.shape[:2]
     relative = (torch.linalg.inv(matrices)[:, None] @ matrices[None]).reshape(-1, dim, dim)
-    everything = torch.cat([matrices, relative])
-    used, index = torch.unique(find(relative, everything), return_inverse=True)
-    return index.view(order, order), everything[used]
+    index = find(relative, matrices)
+    missing = (index < 0).nonzero().flatten()
+    others = relative[missing]
+    index[missing] = order + find(others, others)
+    used, index = torch.unique(index, return_inverse=True)
+    return index.view(order, order), torch.cat([matrices, others])[used]
 
 
 def seen_elements(matrices: Tensor, interacting: Tensor, outside: str) -> Tensor:

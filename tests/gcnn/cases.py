@@ -95,14 +95,15 @@ def equivariance_error(module, group, features):
 
 
 class Largest(TorchDispatchMode):
-    """Remembers how many numbers the largest tensor holds that any operation makes."""
+    """Counts the numbers that operations make: of the largest tensor, and of all together."""
 
-    numbers = 0
+    numbers = total = 0
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         out = func(*args, **(kwargs or {}))
         made = [t for t in (out if isinstance(out, (tuple, list)) else [out]) if torch.is_tensor(t)]
         self.numbers = max(self.numbers, *(t.numel() for t in made), 0)
+        self.total += sum(t.numel() for t in made)
         return out
 
 

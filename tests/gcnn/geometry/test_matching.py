@@ -51,3 +51,13 @@ def test_the_tables_of_a_large_group_take_no_more_memory_than_they_hold():
     assert group.is_closed
     # All products of two elements, and all relative matrices after the elements.
     assert largest.numbers <= 4 * (200**2 + 200)
+
+
+@pytest.mark.parametrize("make", [groups.SE2, groups.Dihedral], ids=lambda make: make.__name__)
+def test_the_work_for_the_tables_of_a_group_grows_with_its_products(make):
+    totals = []
+    for n in (25, 100):
+        with Largest() as counted:
+            make(n)
+        totals.append(counted.total)
+    assert totals[1] / totals[0] < 1.5 * 4**2
