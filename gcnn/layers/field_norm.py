@@ -57,15 +57,15 @@ class _NormaliseFields(Function):
         ctx: Any, x: Tensor, scale: Tensor, shift: Tensor, order: int, eps: float
     ) -> tuple[Tensor, Tensor, Tensor]:
         # The kernel takes the dtype of its results from statistics to be updated.
-        unused = scale.new_zeros(2, x.shape[1])
-        means, variances = torch.batch_norm_update_stats(x, unused[0], unused[1], 0.0)
+        unused = scale.new_zeros(x.shape[1])
+        means, variances = torch.batch_norm_update_stats(x, unused, unused, 0.0)
         spread, mean = torch.var_mean(means.view(-1, order), 1, correction=0)
         variance = spread.add_(variances.view(-1, order).mean(1))
         means, variances, scales, shifts = of_channels(order, mean, variance, scale, shift)
         ctx.save_for_backward(x, scale, shift, means, variances, scales)
         ctx.order, ctx.eps = order, eps
         ctx.mark_non_differentiable(mean, variance)
-        y = F.batch_norm(x, means, variances, scales, shifts, training=False, eps=eps)
+        y = torch.native_batch_norm(x, scales, shifts, means, variances, False, 0.0, eps)[0]
         return y, mean, variance
 
     @staticmethod
@@ -85,7 +85,8 @@ class _NormaliseFields(Function):
             slopes = scales * (variances + eps).rsqrt_()
             shares = (slopes / (-x.numel() * order / x.shape[1])).view(-1, order)
             by_scale, by_shift = (to_fields * shares).flatten(1).unbind()
-            to_x = F.batch_norm(x, means, variances, by_scale, by_shift, training=False, eps=eps)
+            given = (by_scale, by_shift, means, variances)
+            to_x = torch.native_batch_norm(x, *given, False, 0.0, eps)[0]
             to_x.addcmul_(gradient, slopes.to(x.dtype).view(-1, *(1,) * (x.ndim - 2)))
         return to_x, *to_fields.flatten(1), None, None
 
