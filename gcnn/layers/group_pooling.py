@@ -25,6 +25,17 @@ class GroupPool(nn.Module):
     While it trains, "select" is the mean: trained through the selection, a network leaves all
     but a few elements untrained, and those of a longer window are worse.
 
+    >>> import torch
+    >>> from gcnn.groups import P4
+    >>> GroupPool(P4(), "max")(torch.randn(2, 8, 4, 32, 32)).shape
+    torch.Size([2, 8, 32, 32])
+
+    >>> from gcnn.groups import ScaleTranslation
+    >>> pool = GroupPool(ScaleTranslation([1.0, 0.8, 0.64]), "select").eval()
+    >>> logits = torch.stack([torch.full((1, 1, 8, 8), v) for v in (-1.0, 9.0, 1.0)], dim=2)
+    >>> pool(logits)[0, 0, 0, 0], pool.selection(logits).round()
+    (tensor(9.), tensor([[0., 1., 0.]]))
+
     Shapes:
         `(batch, channels, |H|, *space)` to `(batch, channels, *space)`.
 
@@ -37,18 +48,8 @@ class GroupPool(nn.Module):
         selection: gives the weights of the elements, in mode "select"; otherwise None.
 
     Raises:
-        TypeError: group is none.
+        TypeError: group is none, or options that the mode does not have.
         ValueError: unknown mode, or on the forward pass a tensor that is no feature map.
-        TypeError: options that the mode does not have.
-
-    >>> import torch
-    >>> from gcnn.groups import P4, ScaleTranslation
-    >>> GroupPool(P4(), "max")(torch.randn(2, 8, 4, 32, 32)).shape
-    torch.Size([2, 8, 32, 32])
-    >>> pool = GroupPool(ScaleTranslation([1.0, 0.8, 0.64]), "select").eval()
-    >>> logits = torch.stack([torch.full((1, 1, 8, 8), v) for v in (-1.0, 9.0, 1.0)], dim=2)
-    >>> pool(logits)[0, 0, 0, 0], pool.selection(logits).round()
-    (tensor(9.), tensor([[0., 1., 0.]]))
     """
 
     def __init__(self, group: Group, mode: str = "max", **options: Any) -> None:
@@ -71,10 +72,8 @@ class GroupPool(nn.Module):
         if self.mode == "max":
             return field_maximum(x, self.group.dim)
         if self.selection is None or self.training:
-            pooled = x.mean(dim=2)
-        else:
-            pooled = select(x, self.selection(x))
-        return in_layout_of(x, pooled, self.group.dim)
+            return in_layout_of(x, x.mean(dim=2), self.group.dim)
+        return in_layout_of(x, select(x, self.selection(x)), self.group.dim)
 
     def extra_repr(self) -> str:
         return f"{self.group}, {self.mode!r}"

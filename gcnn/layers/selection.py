@@ -64,6 +64,7 @@ class Selection(nn.Module):
             are the higher the smaller the scale; 0.2 moves their maximum inside the window.
 
     Raises:
+        TypeError: group is none.
         ValueError: unknown score, a negative sharpness, a radius that is not positive, or, with a
             radius, a group that does more than turn, mirror and scale.
 
@@ -73,8 +74,6 @@ class Selection(nn.Module):
     >>> Selection(ScaleTranslation([1.0, 0.9, 0.81]))(logits).round()
     tensor([[0., 1., 0.]])
     """
-
-    scales: Tensor
 
     def __init__(
         self,
@@ -91,16 +90,10 @@ class Selection(nn.Module):
             raise ValueError(f"sharpness must be finite and not negative, got {sharpness!r}")
         if radius is not None and not 0 < radius < math.inf:
             raise ValueError(f"radius must be positive, or None for one choice, got {radius!r}")
+        self.group = require_group(group)
         self.score, self.sharpness, self.radius, self.tilt = score, sharpness, radius, tilt
-        self.register_buffer("scales", torch.ones(0), persistent=False)
-        self.settle(require_group(group))
-
-    def settle(self, group: Group) -> None:
-        """Take another group; the rule is that of any."""
-        scales = torch.linalg.det(group.matrices).abs() ** (1 / group.dim)
-        if self.radius is not None:
-            _require_similarities(group, scales)
-        self.group, self.scales = group, scales.to(self.scales)
+        if radius is not None:
+            _require_similarities(group)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.to(torch.promote_types(x.dtype, torch.float32))
@@ -108,8 +101,9 @@ class Selection(nn.Module):
         # An element that finds nothing at all scores almost nothing, and not 0/0.
         least = torch.finfo(x.dtype).tiny
         score = above.clamp(min=least).log() - below.clamp(min=math.sqrt(least)).log()
-        tilt = self.tilt * self.scales.to(x.dtype).log()
-        score = score + tilt.view(-1, *(1,) * (score.ndim - 2))
+        if self.tilt:
+            tilt = self.tilt * _scales(self.group).log().to(score)
+            score = score + tilt.view(-1, *(1,) * (score.ndim - 2))
         return torch.softmax(self.sharpness * score, dim=1)
 
     def _gathered(self, values: Tensor) -> Tensor:
@@ -117,11 +111,11 @@ class Selection(nn.Module):
         space = tuple(range(2, values.ndim))
         if self.radius is None:
             return values.sum(dim=space)
-        near = values
+        near, scales = values, _scales(self.group).to(values)
         for axis in space:
             place = torch.arange(values.shape[axis], device=values.device, dtype=values.dtype)
             distance = (place[:, None] - place) / self.radius
-            window = (-(distance / self.scales.to(place)[:, None, None]).square() / 2).exp()
+            window = (-(distance / scales[:, None, None]).square() / 2).exp()
             along = torch.einsum("bh...n,hnm->bh...m", near.movedim(axis, -1), window)
             near = along.movedim(-1, axis)
         return near + _FAR * values.sum(dim=space, keepdim=True)
@@ -188,8 +182,14 @@ def chosen(network: nn.Module, *inputs: Tensor) -> list[Tensor]:
     return found
 
 
-def _require_similarities(group: Group, scales: Tensor) -> None:
-    turns = group.matrices / scales[:, None, None]
+def _scales(group: Group) -> Tensor:
+    """By how much each element enlarges, `(|H|,)`."""
+    determinants: Tensor = torch.linalg.det(group.matrices)
+    return determinants.abs() ** (1 / group.dim)
+
+
+def _require_similarities(group: Group) -> None:
+    turns = group.matrices / _scales(group)[:, None, None]
     identity = torch.eye(group.dim, dtype=turns.dtype)
     if (turns.mT @ turns - identity).abs().max() > 1e-6:
         raise ValueError(

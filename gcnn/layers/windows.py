@@ -10,7 +10,6 @@ from gcnn.groups import Group, require_group
 from gcnn.layers.convolution import Convolution
 from gcnn.layers.frozen import FrozenConv
 from gcnn.layers.input_lifting import InputLifting
-from gcnn.layers.selection import Selection
 
 
 def rewindow(network: nn.Module, group: Group) -> nn.Module:
@@ -65,8 +64,7 @@ def rewindow(network: nn.Module, group: Group) -> nn.Module:
                 "cannot take the place of both"
             )
         _require_kin(name, part.group, window)
-        # What derives more from a group than its name does so again.
-        if isinstance(part, Convolution | InputLifting | Selection):
+        if isinstance(part, Convolution | InputLifting):
             part.settle(window)
         else:
             part.group = window

@@ -187,12 +187,3 @@ def test_a_rewound_network_can_be_saved_and_trained():
     rewound(image()).sum().backward()
     assert all(parameter.grad.isfinite().all() for parameter in rewound.parameters())
     assert torch.equal(layers.freeze(rewound)(image()), layers.freeze(rewound)(image()))
-
-
-def test_a_selection_looks_at_the_scales_of_the_new_window():
-    own, longer = scales(1.0, 0.8), scales(1.25, 1.0, 0.8, 0.64)
-    pool = rewindow(layers.GroupPool(own, "select", radius=4.0, tilt=0.2), longer).eval()
-    x = torch.randn(2, 3, 4, 12, 12)
-    built = layers.GroupPool(longer, "select", radius=4.0, tilt=0.2).eval()
-    torch.testing.assert_close(pool(x), built(x), atol=0, rtol=0)
-    assert pool.selection.scales.tolist() == pytest.approx(longer.scales)

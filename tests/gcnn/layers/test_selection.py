@@ -154,13 +154,21 @@ def test_dtype_and_layout_are_kept(dtype, radius):
     torch.testing.assert_close(y, pool(x.contiguous()))
 
 
+def test_a_selection_moves_to_another_window():
+    few = groups.ScaleTranslation([1.0, RATIO, RATIO**2])
+    pool = GroupPool(few, "select", radius=3.0, tilt=0.2).eval()
+    x = recognised(1.0, size=32)
+    wider = layers.rewindow(pool, WINDOW)
+    assert torch.equal(wider(x), GroupPool(WINDOW, "select", radius=3.0, tilt=0.2).eval()(x))
+
+
 def test_a_selection_adds_nothing_to_the_state():
     assert not GroupPool(WINDOW, "select", radius=3.0).state_dict()
 
 
 @pytest.mark.parametrize("radius", [None, 2.0])
 def test_a_selection_can_be_exported(radius):
-    pool = GroupPool(WINDOW, "select", radius=radius).eval()
+    pool = GroupPool(WINDOW, "select", radius=radius, tilt=0.2).eval()
     x = recognised(1.0, size=16)
     program = torch.export.export(pool, (x,))
     torch.testing.assert_close(program.module()(x), pool(x))
