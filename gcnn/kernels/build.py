@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -21,6 +22,7 @@ from gcnn.kernels.expansion import (
     relative_choice,
 )
 from gcnn.kernels.gain import expected_gain
+from gcnn.kernels.half_precision import two_terms
 from gcnn.kernels.kernel import Kernel
 from gcnn.kernels.separable import AxisByAxis, Window
 from gcnn.kernels.solved import equivariant_filters
@@ -29,6 +31,8 @@ from gcnn.kernels.table import Table
 # A product with the table of `relative_basis` sums over all relative elements and functions, most
 # of them zeros. Up to so many that is faster than gathering weights first.
 _MOST_TERMS = 48
+# In bfloat16 they cost less, as long as they stay in a processor's cache.
+_LARGEST_TABLE = 2**19
 _SAME = 1e-9
 
 
@@ -46,6 +50,7 @@ def lifting_kernel(group: Group, basis: Basis, kernel_size: int) -> Kernel:
         gain=_gain(group, basis, kernel_size),
         formula=product,
         tables=(_table(group, basis, kernel_size, _from_one_number),),
+        rounded_tables=_rounded(group, basis, kernel_size, _from_one_number, count * order),
         arrangement=Together(1, order),
         axis_by_axis=_axis_by_axis(group, basis, kernel_size, ((0,),) * order, range(order)),
     )
@@ -60,13 +65,16 @@ def group_kernel(group: Group, basis: Basis, kernel_size: int) -> Kernel:
     seen = tuple(map(tuple, sources.tolist()))
     formula: Callable[..., Tensor] = product
     arrangement: Arrangement = Together(order, order)
+    at_once = partial(relative_basis, group.relative)
+    rounded = _rounded(group, basis, kernel_size, at_once, relatives * count * order**2)
     interacting = order
     if group.interacting is not None:
         formula, arrangement, interacting = neighbours, Neighbours(seen, order), relatives
+        rounded = None
         outputs = _table(group, basis, kernel_size, partial(_of_elements, group.outputs))
         tables: tuple[Table, ...] = (outputs, Table((sources >= 0).clone))
     elif relatives * count <= _MOST_TERMS:
-        tables = (_table(group, basis, kernel_size, partial(relative_basis, group.relative)),)
+        tables = (_table(group, basis, kernel_size, at_once),)
     else:
         formula = gather
         tables = (
@@ -82,6 +90,7 @@ def group_kernel(group: Group, basis: Basis, kernel_size: int) -> Kernel:
         gain=interacting * _gain(group, basis, kernel_size),
         formula=formula,
         tables=tables,
+        rounded_tables=rounded,
         arrangement=arrangement,
         axis_by_axis=_axis_by_axis(group, basis, kernel_size, seen, group.outputs.tolist()),
     )
@@ -105,6 +114,7 @@ def _solved(group: Group, input_field: Field, basis: Basis, kernel_size: int) ->
         gain=expected_gain(filters.transpose(1, 2).flatten(0, 1), basis.power),
         formula=product,
         tables=(_table(group, basis, kernel_size, arrange),),
+        rounded_tables=_rounded(group, basis, kernel_size, arrange, math.prod(filters.shape[:3])),
         arrangement=Together(input_field.size, group.field.size),
         axis_by_axis=None,
     )
@@ -120,6 +130,27 @@ def _table(
     """The functions of the basis, arranged for a formula."""
     make = partial(_arranged, arrange, basis, group.matrices, kernel_size)
     return Table(make, learned=isinstance(basis, nn.Module))
+
+
+def _rounded(
+    group: Group,
+    basis: Basis,
+    kernel_size: int,
+    arrange: Callable[[Tensor], Tensor],
+    functions: int,
+) -> tuple[Table, Table] | None:
+    """The same for products in bfloat16, unless there are too many functions, zeros among them."""
+    if functions * kernel_size**group.dim > _LARGEST_TABLE or isinstance(basis, nn.Module):
+        return None
+    contiguous, last = (
+        _table(group, basis, kernel_size, partial(_in_two_terms, arrange, last))
+        for last in (False, True)
+    )
+    return contiguous, last
+
+
+def _in_two_terms(arrange: Callable[[Tensor], Tensor], last: bool, functions: Tensor) -> Tensor:
+    return two_terms(arrange(functions), last=last)
 
 
 def _arranged(

@@ -12,8 +12,46 @@ from torch import Tensor, nn
 from gcnn.fields import Field
 from gcnn.filters import Basis
 from gcnn.kernels.arrangement import Arrangement
+from gcnn.kernels.half_precision import rounded_product
+from gcnn.kernels.own_gradient import is_looked_into
 from gcnn.kernels.separable import AxisByAxis, Window
 from gcnn.kernels.table import Table
+
+
+@dataclass(frozen=True)
+class Form:
+    """What an ordinary convolution wants its filters to be.
+
+    Attributes:
+        dtype: of their numbers.
+        last: in channels-last memory.
+    """
+
+    dtype: torch.dtype
+    last: bool = False
+
+    @classmethod
+    def of(cls, weight: Tensor, *, last: bool) -> Form:
+        """What a convolution of this weight wants, by autocast.
+
+        Compilers and function transforms apply autocast themselves, or not at all.
+        """
+        device, dtype = weight.device.type, weight.dtype
+        if (
+            dtype == torch.float32
+            and not is_looked_into()
+            and torch.amp.is_autocast_available(device)
+            and torch.is_autocast_enabled(device)
+        ):
+            dtype = torch.get_autocast_dtype(device)
+        return cls(dtype, last)
+
+    def fit(self, filters: Tensor) -> Tensor:
+        """Filters in this form."""
+        layout = torch.contiguous_format
+        if self.last:
+            layout = torch.channels_last if filters.ndim == 4 else torch.channels_last_3d
+        return filters.to(dtype=self.dtype, memory_format=layout)
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +69,9 @@ class Kernel:
         shape: of the weight between one input and one output field.
         gain: the variance of an output for weights of variance 1, in units of the input's.
         formula: from weights `(out, in, *shape)` and the tables to filters.
-        tables: what the formula multiplies weights with, or indexes them by.
+        tables: what the formula multiplies weights with, or chooses them by.
+        rounded_tables: for `half_precision.rounded_product`, contiguous and channels-last, if it
+            pays.
         arrangement: how feature maps are the channels of the ordinary convolution.
         axis_by_axis: makes the evaluation without dense filters, if the basis allows for it.
     """
@@ -44,27 +84,33 @@ class Kernel:
     gain: float
     formula: Callable[..., Tensor]
     tables: tuple[Table, ...]
+    rounded_tables: tuple[Table, Table] | None
     arrangement: Arrangement
     axis_by_axis: Callable[[Window], AxisByAxis] | None
 
-    def expand(self, weight: Tensor) -> Tensor:
-        """The filters of the ordinary convolution, in the dtype and device of the weight.
+    def expand(self, weight: Tensor, form: Form | None = None) -> Tensor:
+        """The filters of the ordinary convolution, on the device of the weight.
 
         Args:
             weight: `(out, in, *shape)`.
+            form: dtype and memory layout; those of the weight unless given.
 
         Returns:
             `(out · output size, in · input size, *kernel)`; where elements only see their M
             neighbours `(|H| · out, M · in, *kernel)`, for a convolution with |H| groups of
             channels.
         """
-        tables = [table.like(weight) for table in self.tables]
+        form = form or Form(weight.dtype)
         with _without_autocast(weight.device.type):
-            return self.formula(weight.to(tables[0].dtype), *tables).to(weight.dtype)
+            if self.rounded_tables and weight.dtype != form.dtype == torch.bfloat16:
+                table = self.rounded_tables[form.last].like(weight)
+                return rounded_product(weight, table, last=form.last)
+            tables = [table.like(weight) for table in self.tables]
+            return form.fit(self.formula(weight.to(tables[0].dtype), *tables))
 
     def prepare(self, weight: Tensor) -> None:
         """Make the tables for weights like this one, so that a compiler finds them."""
-        for table in self.tables:
+        for table in (*self.tables, *(self.rounded_tables or ())):
             table.like(weight)
 
     @property

@@ -15,7 +15,7 @@ class Table:
     """A constant of a layer that is no state of it: kept for every dtype and device it is used in.
 
     Numbers are made in float64, so that a layer that goes to half precision and back is as exact
-    as before.
+    as before. A table that is made in another dtype keeps it.
 
     Args:
         make: makes the table on the CPU. It is called again for each new dtype or device.
@@ -28,25 +28,26 @@ class Table:
         self._copies: dict[tuple[torch.device, torch.dtype], Tensor] = {}
 
     def like(self, weight: Tensor) -> Tensor:
-        """The table on the device of a weight and in its dtype, but at least in float32.
-
-        Tables of indices keep their dtype.
-        """
+        """The table on the device of a weight and in its dtype, but at least in float32."""
         # Half precision is for features; filters are expanded in float32 at least.
         dtype = torch.promote_types(weight.dtype, torch.float32)
         if self._learned:
-            return self._make().to(weight.device, dtype)
+            return _converted(self._make(), weight.device, dtype)
         copy = self._copies.get((weight.device, dtype))
         if copy is None and torch.compiler.is_compiling() and self._copies:
             # A compiler cannot look into `make`; layers see to it that there is a copy.
             finest = max(self._copies.values(), key=lambda table: table.element_size())
-            return finest.to(weight.device, dtype if finest.is_floating_point() else finest.dtype)
+            return _converted(finest, weight.device, dtype)
         if copy is None:
             with torch.no_grad(), ordinary_tensors():
-                made = self._make()
-                copy = made.to(weight.device, dtype if made.is_floating_point() else made.dtype)
+                copy = _converted(self._make(), weight.device, dtype)
             self._copies[weight.device, dtype] = copy
         return copy
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_copies": {}}
+
+
+def _converted(table: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
+    full = table.dtype in (torch.float32, torch.float64)
+    return table.to(device, dtype if full else table.dtype)

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from gcnn.fields import Trivial
 from gcnn.filters import Basis
 from gcnn.groups import Group, require_group
-from gcnn.kernels import Kernel
+from gcnn.kernels import Form, Kernel
 from gcnn.kernels.separable import differentiable_by_axes
 from gcnn.layers.filter_cache import FilterCache
-from gcnn.layers.memory_layout import in_layout_of
+from gcnn.layers.memory_layout import in_layout_of, is_channels_last
 from gcnn.layers.sampling_grid import positive_integer, resolve_padding
 from gcnn.layers.sliding import PADDING_MODES, Correlation
 from gcnn.layers.state_label import disagreement, label
@@ -120,16 +120,20 @@ class Convolution(nn.Module):
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 
-    def filters(self) -> Tensor:
+    def filters(self, form: Form | None = None) -> Tensor:
         """The filters of the ordinary convolution this layer amounts to.
 
+        Args:
+            form: dtype and memory layout; those of the weights unless given.
+
         Returns:
-            `(out · |H|, in / groups [· |H|], *kernel)`, in the dtype and device of the weights;
-            where elements only see their M neighbours `(|H| · out, M · in, *kernel)`, for a
-            convolution with |H| groups of channels.
+            `(out · |H|, in / groups [· |H|], *kernel)`, on the device of the weights; where
+            elements only see their M neighbours `(|H| · out, M · in, *kernel)`, for a convolution
+            with |H| groups of channels.
         """
         sources = (self.weight, *self.kernel.dependencies())
-        return self._cache.get(self, sources, self.kernel.expand)
+        form = form or Form(self.weight.dtype)
+        return self._cache.get(self, sources, form, self.kernel.expand)
 
     def expanded_bias(self) -> Tensor | None:
         """The bias of that convolution, one number a channel; None if there is none to fuse."""
@@ -149,7 +153,8 @@ class Convolution(nn.Module):
     def _by_filters(self, features: Tensor) -> Tensor:
         arrangement, bias = self.kernel.arrangement, self.expanded_bias()
         plain, groups = arrangement.enter(features), self.groups * arrangement.blocks
-        y = arrangement.leave(self.sliding.with_filters(plain, self.filters(), bias, groups))
+        form = Form.of(self.weight, last=is_channels_last(plain, self.group.dim))
+        y = arrangement.leave(self.sliding.with_filters(plain, self.filters(form), bias, groups))
         if bias is not None or self.bias is None:
             return y
         # Under autocast features are in half precision, and stay so.

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
+from gcnn.kernels.own_gradient import may_bring_its_gradient
 from gcnn.layers.memory_layout import in_layout_of, is_channels_last
-from gcnn.layers.own_gradient import may_bring_its_gradient
 
 
 def field_maximum(x: Tensor, dim: int) -> Tensor:

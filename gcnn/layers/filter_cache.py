@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from gcnn.kernels import Form
+
 
 class FilterCache:
     """Remembers filters, with copies of all tensors they came from.
@@ -19,26 +21,32 @@ class FilterCache:
 
     def __init__(self) -> None:
         self._sources: list[Tensor] = []
+        self._form: Form | None = None
         self._filters: Tensor | None = None
 
     def get(
-        self, module: nn.Module, sources: Sequence[Tensor], expand: Callable[[Tensor], Tensor]
+        self,
+        module: nn.Module,
+        sources: Sequence[Tensor],
+        form: Form,
+        expand: Callable[[Tensor, Form], Tensor],
     ) -> Tensor:
         """The filters of a module: remembered ones if nothing has changed, else expanded ones.
 
         Args:
             module: is asked for its mode.
             sources: everything that filters depend on, the weight first.
+            form: of the filters.
             expand: makes the filters of a weight.
         """
         if not _may_remember(module, sources):
-            return expand(sources[0])
-        if self._filters is None or not _same(self._sources, sources):
+            return expand(sources[0], form)
+        if self._filters is None or self._form != form or not _same(self._sources, sources):
             # Inference tensors could not be used by a later call outside inference mode.
             with torch.inference_mode(False), torch.no_grad():
                 current = [source.detach().clone() for source in sources]
-                self._filters = expand(current[0])
-                self._sources = current
+                self._filters = expand(current[0], form)
+                self._sources, self._form = current, form
         return self._filters
 
     def clear(self) -> None:

@@ -10,10 +10,10 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 
 from gcnn.fields import Regular
 from gcnn.groups import Group, require_group
+from gcnn.kernels.own_gradient import may_bring_its_gradient
 from gcnn.layers.field_norm import normalise_fields, of_channels
 from gcnn.layers.invariant_norm import moments, standardise
 from gcnn.layers.memory_layout import in_layout_of, is_channels_last
-from gcnn.layers.own_gradient import may_bring_its_gradient
 
 
 class GroupBatchNorm(_BatchNorm):

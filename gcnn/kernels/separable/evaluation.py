@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 
 from gcnn.filters import Factors
+from gcnn.kernels.own_gradient import is_looked_into
 from gcnn.kernels.separable.cost import Problem, most_maps
 from gcnn.kernels.separable.functions import correlate, transpose
 from gcnn.kernels.separable.plan import Plan, Window, make_plan, no_trees, trees
@@ -29,17 +29,11 @@ def differentiable_by_axes(x: Tensor, weight: Tensor) -> bool:
     Compilers and function transforms get dense filters: one operation they know. So does half
     precision on accelerators, which have units for its products. A CPU computes it in float32.
     """
-    special = (
-        torch.compiler.is_compiling()
-        or torch._C._get_tracing_state() is not None
-        or torch._C._are_functorch_transforms_active()
-        or forward_ad._current_level >= 0
-    )
     device = x.device.type
     mixed = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
     full = x.dtype == weight.dtype and x.dtype in (torch.float32, torch.float64) and not mixed
     on_cpu = device == "cpu" and (mixed or x.dtype == weight.dtype) and x.is_floating_point()
-    return (full or on_cpu) and not special
+    return (full or on_cpu) and not is_looked_into()
 
 
 class AxisByAxis:
