@@ -25,29 +25,35 @@ def field_maximum(x: Tensor, dim: int) -> Tensor:
     if not may_bring_its_gradient(x):
         return in_layout_of(x, x.amax(2), dim)
     apply: Any = _FieldMaximum.apply
-    maximum: Tensor = apply(x, dim)
-    return maximum
+    last = is_channels_last(x, dim)
+    maximum: Tensor = apply(x, last)
+    return maximum.movedim(-1, 1) if last else maximum
 
 
 class _FieldMaximum(Function):
-    """`field_maximum`, with elements as the first axis, so that every pass runs through memory."""
+    """The maximum, with elements as the first axis, so that every pass runs through memory.
+
+    From `(batch, channels, |H|, *space)` to `(batch, channels, *space)`, or if last to
+    `(batch, *space, channels)`.
+    """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, dim: int) -> Tensor:
-        ctx.last = is_channels_last(x, dim)
-        elements = _by_element(x, ctx.last)
+    def forward(ctx: Any, x: Tensor, last: bool) -> Tensor:
+        elements = _by_element(x, last)
         y = elements.amax(0)
         ctx.save_for_backward(x, elements, y)
-        return y.movedim(-1, 1) if ctx.last else y
+        ctx.last = last
+        return y
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         x, elements, y = ctx.saved_tensors
         if torch.is_grad_enabled():
-            return torch.autograd.grad(x.amax(2), x, gradient, create_graph=True)[0], None
+            plain = gradient.movedim(-1, 1) if ctx.last else gradient
+            return torch.autograd.grad(x.amax(2), x, plain, create_graph=True)[0], None
         # In place the result has the dtype of the features, which is the fast kernel.
         shares = elements.clone().eq_(y)
-        shares *= (gradient.movedim(1, -1) if ctx.last else gradient) / shares.sum(0)
+        shares *= gradient / shares.sum(0)
         if not ctx.last:
             return shares.movedim(0, 2), None
         return shares.movedim(0, -1).contiguous().movedim((-2, -1), (1, 2)), None

@@ -170,3 +170,12 @@ def test_a_training_step_goes_over_the_features_as_seldom_as_it_can(dtype):
         layer(x).backward(upstream)
     # Besides two sums over all features, forward and backward, which give nothing large.
     assert passes.names == ["native_batch_norm", "native_batch_norm", "addcmul_"]
+
+
+def test_the_activation_after_it_may_work_in_place():
+    group = groups.P4()
+    layer = drawn(GroupBatchNorm(group, 2, track_running_stats=False).double())
+    x = features(group)
+    found = torch.autograd.grad(layer(x).relu_().sum(), [x, *layer.parameters()])
+    expected = torch.autograd.grad(layer(x).relu().sum(), [x, *layer.parameters()])
+    torch.testing.assert_close(found, expected)
