@@ -11,6 +11,7 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 from gcnn.fields import Regular
 from gcnn.groups import Group, require_group
 from gcnn.kernels.own_gradient import may_bring_its_gradient
+from gcnn.layers.contiguous_norm import may_normalise, normalise
 from gcnn.layers.field_norm import normalise_fields, of_channels
 from gcnn.layers.invariant_norm import moments, standardise
 from gcnn.layers.memory_layout import in_layout_of, is_channels_last
@@ -53,7 +54,10 @@ class GroupBatchNorm(_BatchNorm):
         if not isinstance(self.group.field, Regular):
             return self._by_invariant(x)
         if not is_channels_last(x, self.group.dim):
-            return super().forward(x)
+            stored = not self.training and self.running_mean is not None
+            if stored or not may_normalise(x) or not may_bring_its_gradient(x):
+                return super().forward(x)
+            return self._remembered(*normalise(x, self.weight, self.bias, self.eps))
         if not self.training and self.running_mean is not None and self.running_var is not None:
             plain = self._by(self.running_mean, self.running_var, x.flatten(1, 2))
             return torch.unflatten(plain, 1, x.shape[1:3])
@@ -86,9 +90,11 @@ class GroupBatchNorm(_BatchNorm):
 
     def _by_its_own(self, plain: Tensor) -> Tensor:
         order = self.group.field.size
-        y, mean, variance = normalise_fields(plain, self.weight, self.bias, order, self.eps)
+        return self._remembered(*normalise_fields(plain, self.weight, self.bias, order, self.eps))
+
+    def _remembered(self, y: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
         if self.training:
-            count = plain.numel() // self.num_features
+            count = y.numel() // self.num_features
             self._remember(mean, variance * (count / (count - 1)))
         return y
 

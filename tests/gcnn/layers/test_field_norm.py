@@ -112,18 +112,19 @@ def test_other_dtypes_differ_by_their_rounding(group, dtype, parameters, trainin
 
 
 @pytest.mark.parametrize("affine", [True, False])
-def test_first_and_second_derivatives_are_right(affine):
+@pytest.mark.parametrize("last", [True, False], ids=["channels-last", "contiguous"])
+def test_first_and_second_derivatives_are_right(affine, last):
     torch.manual_seed(0)
     group = groups.P4()
     layer = drawn(GroupBatchNorm(group, 2, affine=affine, track_running_stats=False).double())
-    x = features(group, size=(2, 2))
+    x = features(group, size=(2, 2), last=last)
     names = [name for name, _ in layer.named_parameters()]
 
     def call(x, *parameters):
         return torch.func.functional_call(layer, dict(zip(names, parameters, strict=True)), x)
 
     inputs = (x, *layer.parameters())
-    assert is_channels_last(x, 2)
+    assert is_channels_last(x, 2) is last
     assert torch.autograd.gradcheck(call, inputs)
     assert torch.autograd.gradgradcheck(call, inputs)
 
