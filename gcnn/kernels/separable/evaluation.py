@@ -20,6 +20,8 @@ _NUMBERS = 2**21
 # Long tiles multiply many zeros of a band, short ones make many small products.
 _THICK, _THIN, _LAST = 32, 12, 64
 _MANY = 2**12
+# The devices with such a cache; "meta" counts what a processor does.
+_CACHED = ("cpu", "meta")
 _REMEMBERED = 16
 
 
@@ -32,8 +34,8 @@ def differentiable_by_axes(x: Tensor, weight: Tensor) -> bool:
     device = x.device.type
     mixed = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
     full = x.dtype == weight.dtype and x.dtype in (torch.float32, torch.float64) and not mixed
-    on_cpu = device == "cpu" and (mixed or x.dtype == weight.dtype) and x.is_floating_point()
-    return (full or on_cpu) and not is_looked_into()
+    cached = device in _CACHED and (mixed or x.dtype == weight.dtype) and x.is_floating_point()
+    return (full or cached) and not is_looked_into()
 
 
 class AxisByAxis:
@@ -108,7 +110,7 @@ class AxisByAxis:
             self.window.stride,
             self.window.dilation * (kernel_size - 1) + 1,
         )
-        if self._single_pixel() and like.device.type == "cpu":
+        if self._single_pixel() and like.device.type in _CACHED:
             return self._plan(size, *no_trees(self.factors.degrees), *_chunk(problem), like)
         choices = [trees(self.factors.degrees, expanded) for expanded in range(len(size))]
         tiles = [self._tile(problem, *choice, like) for choice in choices]
@@ -134,7 +136,7 @@ class AxisByAxis:
     ) -> tuple[tuple[int, ...], int]:
         """The size of tiles, and the samples that are computed at once."""
         size = problem.mixed_size(before)
-        if like.device.type != "cpu":
+        if like.device.type not in _CACHED:
             return size, max(1, problem.batch)
         maps = most_maps(before, after, problem.columns, problem.out_channels)
         tile = [_part(n, _THICK) for n in size[:-1]] + [_part(size[-1], _LAST)]
