@@ -50,4 +50,4 @@ class Table:
 
 def _converted(table: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
     full = table.dtype in (torch.float32, torch.float64)
-    return table.to(device, dtype if full else table.dtype)
+    return table.to(device, dtype if full else table.dtype).contiguous()

@@ -107,6 +107,8 @@ class Convolution(nn.Module):
         axis_by_axis = None if self.groups > 1 else self.kernel.axis_by_axis
         self._axes = None if axis_by_axis is None else axis_by_axis(self.sliding.window())
         self._cache = FilterCache()
+        if "weight" in self._parameters:
+            self.kernel.prepare(self.weight)
 
     def reset_parameters(self) -> None:
         """Draw the weights so that features keep their variance through ReLUs; zero the bias.

@@ -26,12 +26,14 @@ def _follow(x: Tensor, axes: tuple[int, ...]) -> bool:
     From the strides, because `is_contiguous(memory_format=...)` knows neither feature maps nor
     `torch.vmap`.
     """
+    # Asked once: this runs several times a layer, and each look at a tensor takes its time.
+    sizes, strides = tuple(x.shape), x.stride()
     expected = 1
     for axis in reversed(axes):
-        if x.shape[axis] != 1:
-            if x.stride(axis) != expected:
+        if sizes[axis] != 1:
+            if strides[axis] != expected:
                 return False
-            expected *= x.shape[axis]
+            expected *= sizes[axis]
     return True
 
 
