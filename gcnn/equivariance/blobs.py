@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gcnn.equivariance.sizes import fitting_size
-from gcnn.equivariance.window import index_in, origins
+from gcnn.equivariance.window import index_in
 from gcnn.geometry import grid_points
 from gcnn.groups import Group
 from gcnn.layers import GroupConv, GroupConvTranspose
@@ -63,16 +63,13 @@ class Blobs:
         Raises:
             ValueError: blobs on a group, and a matrix that is not one of its elements.
         """
-        order = 1 if self.group is None else self.group.order
+        order = 1 if self.group is None else self.group.field.size
         fields = self._evaluate(matrix, order)
         if self.group is None:
             return fields[:, :, 0]
-        element = index_in(self.group, matrix)
-        if element < 0:
+        if index_in(self.group, matrix) < 0:
             raise ValueError(f"{matrix.tolist()} is not an element of {self.group}")
-        origin = origins(self.group, element)
-        outside = (origin < 0).view(-1, *(1,) * self.dim)
-        return fields[:, :, origin.clamp(min=0)].masked_fill(outside, 0)
+        return self.group.field.move(fields, matrix)
 
     def _evaluate(self, matrix: Tensor, order: int) -> Tensor:
         centres, widths, heights = self._draw(order)

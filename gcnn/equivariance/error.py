@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gcnn.equivariance.blobs import Blobs, blobs_for
-from gcnn.equivariance.window import home, index_in, origins
+from gcnn.equivariance.window import home, index_in
 from gcnn.geometry import as_grid_symmetry, grid_points
 from gcnn.groups import Group, require_group
 
@@ -170,7 +170,7 @@ def compare(
     window = home(group, output)
     index = index_in(window, matrix)
     if index < 0:
-        return ElementError(element, exact, math.nan, math.nan, (math.nan,) * window.order)
+        return ElementError(element, exact, math.nan, math.nan, (math.nan,) * window.field.size)
     expected = window.act(output, index, interpolation)
     if expected.shape != observed.shape:
         raise ValueError(
@@ -187,9 +187,10 @@ def compare(
             least = _relative(window.act(output, index, finer) * inside, expected)
     if window.is_image(output):
         return ElementError(element, exact, _relative(observed, expected), least)
-    inside_window = (origins(window, index) >= 0).tolist()
+    # What comes from outside a window says nothing about a network.
+    inside_window = window.field.inside(matrix).tolist()
     if not any(inside_window):
-        return ElementError(element, exact, math.nan, math.nan, (math.nan,) * window.order)
+        return ElementError(element, exact, math.nan, math.nan, (math.nan,) * window.field.size)
     compared = [h for h, inside in enumerate(inside_window) if inside]
     return ElementError(
         element,

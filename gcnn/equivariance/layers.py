@@ -17,7 +17,7 @@ from gcnn.equivariance.error import (
     require_finite,
     still_input,
 )
-from gcnn.equivariance.window import home, index_in, origins
+from gcnn.equivariance.window import home, index_in
 from gcnn.groups import Group, require_group
 from gcnn.layers.convolution import Convolution
 
@@ -148,7 +148,7 @@ def _moved(group: Group, x: Tensor, other: Tensor, element: int, interpolation: 
         return other
     moved = window.act(x, index, interpolation)
     if not window.is_image(x):
-        outside = origins(window, index) < 0
+        outside = ~window.field.inside(group.matrices[element])
         moved[:, :, outside] = other[:, :, outside]
     return moved
 

@@ -40,6 +40,10 @@ class Field(ABC):
         mixed = features.movedim(2, -1) @ self.action(matrix).T.to(features)
         return torch.movedim(mixed, -1, 2)
 
+    def inside(self, matrix: Tensor) -> Tensor:
+        """`(size,)` bool: which numbers of a moved feature map come from inside a window."""
+        return torch.ones(self.size, dtype=torch.bool)
+
     @property
     def invariant(self) -> Tensor:
         """`(size,)` float64, what no element moves: a bias goes there, and norms centre there."""

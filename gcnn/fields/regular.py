@@ -32,6 +32,9 @@ class Regular(Field):
         """The index of `h⁻¹h'` for every element h', `(|H|,)`, -1 where it is outside."""
         return find(torch.linalg.inv(matrix) @ self.matrices, self.matrices)
 
+    def inside(self, matrix: Tensor) -> Tensor:
+        return self.origins(matrix) >= 0
+
     @ordinary_tensors()
     def action(self, matrix: Tensor) -> Tensor:
         origins = self.origins(matrix)

@@ -8,7 +8,6 @@ from torch import nn
 
 from gcnn import groups
 from gcnn.equivariance import Blobs, check_group, equivariance_error, layer_errors
-from gcnn.equivariance.window import origins
 from gcnn.geometry import rotation, transform
 
 
@@ -55,12 +54,6 @@ def close(found, expected):
         math.isnan(one) if math.isnan(other) else one == pytest.approx(other, abs=1e-10)
         for one, other in zip(found, expected, strict=True)
     )
-
-
-def test_origins_are_the_elements_that_the_action_takes_values_from():
-    assert origins(HALVES[2], 1).tolist() == [-1, 0, 1]
-    assert origins(HALVES[2], 2).tolist() == [-1, -1, 0]
-    assert origins(groups.P4(), 1).tolist() == [3, 0, 1, 2]
 
 
 @both_dims

@@ -86,6 +86,16 @@ def test_constants_lie_along_what_no_element_moves(group):
     torch.testing.assert_close(group.field.constant(values), expected)
 
 
+def test_samples_know_where_they_come_from_and_which_come_from_outside():
+    window = groups.ScaleTranslation([4.0, 2.0, 1.0])
+    halving = window.matrices[2] / 2
+    assert window.field.origins(halving).tolist() == [-1, 0, 1]
+    assert window.field.inside(halving @ halving).tolist() == [False, False, True]
+    quarters = groups.P4()
+    assert quarters.field.origins(quarters.matrices[1]).tolist() == [3, 0, 1, 2]
+    assert continuous().field.inside(rotation(33)).tolist() == [True] * 5
+
+
 def test_a_trivial_field_is_left_alone():
     assert torch.equal(fields.Trivial().action(rotation(33)), torch.ones(1, 1).double())
     assert fields.Trivial() == fields.Trivial() and fields.Trivial().size == 1
