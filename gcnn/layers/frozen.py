@@ -72,7 +72,8 @@ def freeze(network: nn.Module) -> nn.Module:
 
     Filters are expanded once and stored, so the copy starts without building any basis, and its
     file, unlike that of the network, holds pixels. It can be exported, quantised or loaded where
-    `gcnn` does the reshaping alone; it cannot be trained on.
+    `gcnn` does the reshaping alone; it cannot be trained on. Separable filters become dense ones:
+    on a processor a network on scales is faster as it is.
 
     >>> from torch import nn
     >>> from gcnn.groups import P4
