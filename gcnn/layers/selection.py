@@ -79,7 +79,7 @@ class Selection(nn.Module):
         self,
         group: Group,
         score: str = "certainty",
-        sharpness: float = 4.0,
+        sharpness: float = 8.0,
         radius: float | None = None,
         tilt: float = 0.0,
     ) -> None:
