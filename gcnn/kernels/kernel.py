@@ -39,9 +39,9 @@ class Form:
         device, dtype = weight.device.type, weight.dtype
         if (
             dtype == torch.float32
-            and not is_looked_into()
             and torch.amp.is_autocast_available(device)
             and torch.is_autocast_enabled(device)
+            and not is_looked_into()
         ):
             dtype = torch.get_autocast_dtype(device)
         return cls(dtype, last)
