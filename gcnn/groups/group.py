@@ -170,7 +170,7 @@ class Group:
         )
 
     def _key(self) -> tuple[object, ...]:
-        neighbours = None if self.interacting is None else self.interacting.tolist()
+        neighbours = None if self.interacting is None else self.relative_matrices.tolist()
         return self.matrices.tolist(), self.basis, self.field, neighbours, self.outside
 
     def __eq__(self, other: object) -> bool:

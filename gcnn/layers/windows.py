@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 
+import torch
 from torch import nn
 
 from gcnn.groups import Group, require_group
@@ -96,9 +97,8 @@ def _require_kin(name: str, old: Group, new: Group) -> None:
             f"as ScaleTranslation, share weights, and {new if new.interacting is None else old} "
             "has a weight for every pair of elements"
         )
-    if old.interacting.shape != new.interacting.shape or not old.interacting.allclose(
-        new.interacting
-    ):
+    ours, theirs = old.relative_matrices, new.relative_matrices
+    if ours.shape != theirs.shape or not torch.allclose(ours, theirs):
         raise ValueError(
             f"on {old}, {name} has weights for the neighbours at "
             f"{_ratios(old)}; on {new} they would be at {_ratios(new)}: use the same ratio between "

@@ -123,6 +123,7 @@ EVERY = (
     groups.ScaleTranslation([1.0, 0.8, 0.64], interaction=2),
     groups.ScaleTranslation([1.0, 0.8, 0.64], interaction=2, scale_padding="replicate"),
     groups.ScaleTranslation([0.64, 0.8, 1.0]),
+    groups.Group(groups.P4().matrices, interacting=[[[1.0, 0.0], [0.0, 1.0]]]),
 )  # fmt: skip
 
 
