@@ -4,7 +4,7 @@
 `models` composes them into U-Nets, and `equivariance` measures how well a network commutes.
 """
 
-from gcnn import equivariance, filters, groups, layers, models
+from gcnn import equivariance, fields, filters, groups, kernels, layers, models
 
-__all__ = ["equivariance", "filters", "groups", "layers", "models"]
+__all__ = ["equivariance", "fields", "filters", "groups", "kernels", "layers", "models"]
 __version__ = "0.1.0"

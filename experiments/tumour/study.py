@@ -40,7 +40,7 @@ class StudyOptions(EvaluationOptions, CommonOptions, GridOptions):
     size: int = 32
     validation_cases: int | None = 4
     test_cases: int | None = 8
-    steps: int = 128
+    steps: int = 192
     validations: int = 4
     learning_rate: float = 3e-2
 

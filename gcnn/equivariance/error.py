@@ -107,7 +107,7 @@ def equivariance_error(
 
     The floor is the distance between `h·f(x)` and the same by a finer spline (quintic; cubic if
     the output is moved by quintic splines). It is close to the interpolation error of smooth
-    outputs, and below that of outputs with kinks between the pixels, as behind a ReLU.
+    outputs, and below that of outputs with kinks between the pixels, as after a ReLU.
 
     >>> from gcnn.groups import P4
     >>> from gcnn.layers import LiftingConv

@@ -15,8 +15,8 @@ class Field(ABC):
     `ρ(h)⁻¹ = ρ(h)ᵀ`. On a window of an infinite group ρ(h) has a row of zeros for what comes from
     outside.
 
-    A new field is its `size` and its `action`; `invariant` and `evaluate` too, unless its numbers
-    are samples of a function on the group.
+    A new field says its `size`, its `action`, what is `invariant`, and how to `evaluate` it. It
+    should compare by value, as a frozen dataclass does.
     """
 
     size: int
@@ -37,6 +37,11 @@ class Field(ABC):
             features: `(batch, channels, size, *space)`.
             matrix: `(d, d)`, the element h.
         """
+        if not (features.is_floating_point() or features.is_complex()):
+            raise ValueError(
+                f"{type(self).__name__} mixes numbers, which {features.dtype} cannot hold; convert "
+                "the features to floating point"
+            )
         mixed = features.movedim(2, -1) @ self.action(matrix).T.to(features)
         return torch.movedim(mixed, -1, 2)
 
@@ -45,18 +50,18 @@ class Field(ABC):
         return torch.ones(self.size, dtype=torch.bool)
 
     @property
+    @abstractmethod
     def invariant(self) -> Tensor:
         """`(size,)` float64, what no element moves: a bias goes there, and norms centre there."""
-        return torch.ones(self.size, dtype=torch.float64)
 
     def constant(self, values: Tensor) -> Tensor:
         """The fields of constant functions, `(channels,)` to `(channels, size)`."""
         return values[:, None] * self.invariant.to(values)
 
+    @abstractmethod
     def evaluate(self, features: Tensor) -> Tensor:
-        """The values that pooling and pointwise functions work on, `(batch, channels, S, *space)`.
+        """The values that pooling over the group works on, `(batch, channels, S, *space)`.
 
         Args:
             features: `(batch, channels, size, *space)`.
         """
-        return features

@@ -43,6 +43,13 @@ class Regular(Field):
         permutation[inside, origins[inside]] = 1
         return permutation
 
+    @property
+    def invariant(self) -> Tensor:
+        return torch.ones(self.size, dtype=torch.float64)
+
+    def evaluate(self, features: Tensor) -> Tensor:
+        return features
+
     def constant(self, values: Tensor) -> Tensor:
         return values[:, None].expand(-1, self.size)
 

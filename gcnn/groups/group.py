@@ -24,7 +24,7 @@ class Group:
     >>> left_right.order, left_right.product.tolist()
     (2, [[0, 1], [1, 0]])
 
-    `H` may also be a finite window of an infinite group (scalings, say). Products that leave the
+    `H` may also be a finite window of an infinite group, such as scalings. Products that leave the
     window are then marked -1 in the tables. `interacting` and `outside` are for such windows: a
     group convolution then computes an element from its neighbours instead of from all elements.
 
@@ -74,6 +74,8 @@ class Group:
         self.matrices = _checked(matrices)
         self.order, self.dim = self.matrices.shape[:2]
         self.field = Regular(self.matrices) if field is None else field
+        if field is not None and interacting is not None:
+            raise ValueError("interacting needs one number for each element, so no field")
         self.basis = Pixels() if basis is None else basis
         self.name = name or f"{type(self).__name__}(order={self.order}, dim={self.dim})"
         self.inverse = find(torch.linalg.inv(self.matrices), self.matrices)
@@ -88,7 +90,7 @@ class Group:
                 )
             self.relative, self.relative_matrices = pairwise_relative(self.matrices)
         else:
-            self.relative_matrices = _checked(interacting)
+            self.interacting = self.relative_matrices = _checked(interacting)
             relative = torch.linalg.inv(self.matrices)[:, None] @ self.matrices
             index = find(relative.flatten(0, 1), self.relative_matrices)
             self.relative = index.unflatten(0, (self.order, -1))

@@ -92,7 +92,7 @@ class Dihedral(Group):
 
 def _basis_and_name(group: Group, n: int, basis: Basis | None, default: Basis) -> tuple[Basis, str]:
     """The basis, and the call that rebuilds the group: a basis is named where it is another."""
-    basis = basis or default
+    basis = default if basis is None else basis
     arguments = f"{n}" if basis == default else f"{n}, {basis!r}"
     return basis, f"{type(group).__name__}({arguments})"
 

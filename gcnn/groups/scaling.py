@@ -61,7 +61,7 @@ class ScaleTranslation(Group):
         self.interaction, self.scale_padding = interaction, scale_padding
         neighbours = [scale / self.scales[0] for scale in self.scales[:interaction]]
         default = HermiteGaussian()
-        basis = basis or default
+        basis = default if basis is None else basis
         name = f"ScaleTranslation({list(self.scales)}, dim={dim}"
         if interaction > 1:
             name += f", interaction={interaction}"

@@ -25,7 +25,7 @@ from gcnn.kernels.gain import expected_gain
 from gcnn.kernels.half_precision import two_terms
 from gcnn.kernels.kernel import Kernel
 from gcnn.kernels.separable import AxisByAxis, Window
-from gcnn.kernels.solved import equivariant_filters
+from gcnn.kernels.solved import combined, coordinates, means
 from gcnn.kernels.table import Table
 
 # A product with the table of `relative_basis` sums over all relative elements and functions, most
@@ -103,7 +103,10 @@ def adjoint_kernel(group: Group, basis: Basis, kernel_size: int) -> Kernel:
 
 def _solved(group: Group, input_field: Field, basis: Basis, kernel_size: int) -> Kernel:
     """Between any fields: weights are coordinates among all filters that move with the group."""
-    arrange = partial(equivariant_filters, input_field, group.field, group.matrices)
+    candidates = partial(means, input_field, group.field, group.matrices)
+    # Of a learned basis too they are chosen once, so that weights keep their meaning.
+    chosen = coordinates(candidates(_sampled(group, basis, kernel_size)))
+    arrange = partial(_combined, candidates, chosen)
     filters = arrange(_sampled(group, basis, kernel_size))
     return Kernel(
         basis=basis,
@@ -157,6 +160,10 @@ def _arranged(
     arrange: Callable[[Tensor], Tensor], basis: Basis, matrices: Tensor, kernel_size: int
 ) -> Tensor:
     return arrange(basis.sample(matrices, kernel_size))
+
+
+def _combined(candidates: Callable[[Tensor], Tensor], chosen: Tensor, functions: Tensor) -> Tensor:
+    return combined(chosen, candidates(functions))
 
 
 def _unchanged(functions: Tensor) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 import torch
@@ -13,7 +12,7 @@ from gcnn.fields import Field
 from gcnn.filters import Basis
 from gcnn.kernels.arrangement import Arrangement
 from gcnn.kernels.half_precision import rounded_product
-from gcnn.kernels.own_gradient import is_looked_into
+from gcnn.kernels.own_gradient import is_looked_into, outside_autocast
 from gcnn.kernels.separable import AxisByAxis, Window
 from gcnn.kernels.table import Table
 
@@ -101,7 +100,7 @@ class Kernel:
             channels.
         """
         form = form or Form(weight.dtype)
-        with _without_autocast(weight.device.type):
+        with outside_autocast(weight.device.type):
             if self.rounded_tables and weight.dtype != form.dtype == torch.bfloat16:
                 table = self.rounded_tables[form.last].like(weight)
                 return rounded_product(weight, table, last=form.last)
@@ -127,11 +126,3 @@ class Kernel:
         """What filters depend on besides the weight: the parameters of a learned basis."""
         basis = self.basis
         return (*basis.parameters(), *basis.buffers()) if isinstance(basis, nn.Module) else ()
-
-
-def _without_autocast(device: str) -> AbstractContextManager[object]:
-    # The product with the basis would round the basis to half precision, and with it the
-    # equivariance.
-    if not torch.amp.is_autocast_available(device):
-        return nullcontext()
-    return torch.autocast(device, enabled=False)

@@ -29,12 +29,29 @@ def equivariant_filters(
     Returns:
         `(P, output size, input size, *kernel)` float64, P independent filters of norm 1.
     """
+    candidates = means(input_field, output_field, matrices, functions)
+    return combined(coordinates(candidates), candidates)
+
+
+def means(input_field: Field, output_field: Field, matrices: Tensor, functions: Tensor) -> Tensor:
+    """All T, `(candidates, output size, input size, *kernel)`, most of them dependent."""
     after = torch.stack([output_field.action(matrix) for matrix in matrices])
     before = torch.stack([input_field.action(matrix) for matrix in matrices])
     kernel = functions.shape[2:]
     # Fields are orthogonal: the inverse of an action is its transpose.
     mean = torch.einsum("hca,hdb,khy->abkcdy", after, before, functions.flatten(2)) / len(matrices)
-    candidates = mean.flatten(3).flatten(0, 2)
-    _, sizes, filters = torch.linalg.svd(candidates, full_matrices=False)
-    independent: Tensor = filters[sizes > _INDEPENDENT * sizes[0]]
-    return independent.view(-1, output_field.size, input_field.size, *kernel)
+    return torch.unflatten(mean, -1, kernel).flatten(0, 2)
+
+
+@torch.no_grad()
+def coordinates(candidates: Tensor) -> Tensor:
+    """`(P, candidates)`: sums of candidates that are orthonormal and span them all."""
+    directions, sizes, _ = torch.linalg.svd(candidates.flatten(1), full_matrices=False)
+    independent = sizes > _INDEPENDENT * sizes[0]
+    chosen: Tensor = directions[:, independent] / sizes[independent]
+    return chosen.T
+
+
+def combined(coordinates: Tensor, candidates: Tensor) -> Tensor:
+    """Those sums, `(P, output size, input size, *kernel)`."""
+    return torch.unflatten(coordinates @ candidates.flatten(1), 1, candidates.shape[1:])

@@ -12,6 +12,8 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn import functional as F
 
+from gcnn.kernels.own_gradient import is_batched
+
 # Up to this |mean| / deviation, E[x²] - E[x]² loses less than one digit of float32.
 _LARGEST_MEAN = 3.0
 
@@ -59,7 +61,7 @@ class _Normalise(Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, bias, mean, variance = ctx.saved_tensors
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or is_batched(gradient):
             return (*_differentiable_gradients(gradient, x, weight, bias, ctx.eps), None)
         wanted = list(ctx.needs_input_grad[:3])
         spread = (variance + ctx.eps).rsqrt()
@@ -84,6 +86,7 @@ def _statistics(x: Tensor) -> tuple[Tensor, Tensor]:
     return mean, variance
 
 
+@torch.enable_grad()
 def _differentiable_gradients(
     gradient: Tensor, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
 ) -> list[Tensor | None]:

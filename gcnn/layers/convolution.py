@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from gcnn.fields import Trivial
 from gcnn.filters import Basis
 from gcnn.groups import Group, require_group
 from gcnn.kernels import Form, Kernel
@@ -39,6 +38,7 @@ class Convolution(nn.Module):
     sliding: Correlation
 
     _slide: ClassVar[type[Correlation]] = Correlation
+    _lifts: ClassVar[bool] = False
 
     @staticmethod
     @abstractmethod
@@ -77,7 +77,7 @@ class Convolution(nn.Module):
         self.dilation = positive_integer("dilation", dilation)
         self.padding = resolve_padding(padding, kernel_size, stride, dilation)
         self.padding_mode = padding_mode
-        self.basis = basis or group.basis
+        self.basis = group.basis if basis is None else basis
         self.settle(group)
         channels = self.sliding.weight_channels(in_channels, out_channels, groups)
         shape = (*channels, *self.kernel.shape)
@@ -171,12 +171,11 @@ class Convolution(nn.Module):
 
     def _require(self, x: Tensor, features: Tensor) -> None:
         field, dim = self.kernel.input_field, self.group.dim
-        is_image = isinstance(field, Trivial)
-        fits = x.ndim == (dim + 2 if is_image else dim + 3)
+        fits = x.ndim == (dim + 2 if self._lifts else dim + 3)
         if fits and features.shape[1:3] == (self.in_channels, field.size):
             return
         name = type(self).__name__
-        if is_image:
+        if self._lifts:
             raise ValueError(
                 f"{name} takes an image (batch, {self.in_channels}, *{dim} of space), got shape "
                 f"{tuple(x.shape)}"
@@ -188,7 +187,7 @@ class Convolution(nn.Module):
 
     def get_extra_state(self) -> Tensor:
         """The label of the weights: which group, basis and window they belong to."""
-        return label(self.group, self.basis)
+        return label(self.group, self.basis, self.kernel_size)
 
     def set_extra_state(self, state: Tensor) -> None:
         """Nothing to take: the label has been compared."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from gcnn.kernels.own_gradient import may_bring_its_gradient
+from gcnn.kernels.own_gradient import is_batched, may_bring_its_gradient
 from gcnn.layers.memory_layout import in_layout_of, is_channels_last
 
 
@@ -41,18 +41,19 @@ class _FieldMaximum(Function):
     def forward(ctx: Any, x: Tensor, last: bool) -> Tensor:
         elements = _by_element(x, last)
         y = elements.amax(0)
-        ctx.save_for_backward(x, elements, y)
+        ctx.save_for_backward(x, y)
         ctx.last = last
         return y
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        x, elements, y = ctx.saved_tensors
-        if torch.is_grad_enabled():
+        x, y = ctx.saved_tensors
+        if torch.is_grad_enabled() or is_batched(gradient):
             plain = gradient.movedim(-1, 1) if ctx.last else gradient
-            return torch.autograd.grad(x.amax(2), x, plain, create_graph=True)[0], None
+            with torch.enable_grad():
+                return torch.autograd.grad(x.amax(2), x, plain, create_graph=True)[0], None
         # In place the result has the dtype of the features, which is the fast kernel.
-        shares = elements.clone().eq_(y)
+        shares = (_by_element(x, ctx.last) if ctx.last else x.movedim(2, 0).clone()).eq_(y)
         shares *= gradient / shares.sum(0)
         if not ctx.last:
             return shares.movedim(0, 2), None

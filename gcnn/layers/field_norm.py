@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn import functional as F
 
+from gcnn.kernels.own_gradient import is_batched
 from gcnn.layers.memory_layout import channels_last
 
 
@@ -72,7 +73,7 @@ class _NormaliseFields(Function):
     def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         x, scale, shift, means, variances, scales = ctx.saved_tensors
         order, eps = ctx.order, ctx.eps
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or is_batched(gradient):
             return (*_differentiable_gradients(gradient, x, scale, shift, order, eps), None, None)
         gradient = channels_last(gradient)
         _, *to_channels = torch.ops.aten.native_batch_norm_backward(
@@ -91,6 +92,7 @@ class _NormaliseFields(Function):
         return to_x, *to_fields.flatten(1), None, None
 
 
+@torch.enable_grad()
 def _differentiable_gradients(
     gradient: Tensor, x: Tensor, scale: Tensor, shift: Tensor, order: int, eps: float
 ) -> list[Tensor | None]:

@@ -11,7 +11,7 @@ from gcnn.kernels import Form
 
 
 class FilterCache:
-    """Remembers filters, with copies of all tensors they came from.
+    """Remembers filters of every form, with copies of all tensors they came from.
 
     Those are compared by value, because their version counter misses changes through `.data`,
     which optimisers and moving averages make. Comparing reads far less than expanding writes.
@@ -20,9 +20,7 @@ class FilterCache:
     """
 
     def __init__(self) -> None:
-        self._sources: list[Tensor] = []
-        self._form: Form | None = None
-        self._filters: Tensor | None = None
+        self._entries: dict[Form, tuple[list[Tensor], Tensor]] = {}
 
     def get(
         self,
@@ -41,17 +39,19 @@ class FilterCache:
         """
         if not _may_remember(module, sources):
             return expand(sources[0], form)
-        if self._filters is None or self._form != form or not _same(self._sources, sources):
+        # What other threads put there meanwhile is never half new.
+        entry = self._entries.get(form)
+        if entry is None or not _same(entry[0], sources):
             # Inference tensors could not be used by a later call outside inference mode.
             with torch.inference_mode(False), torch.no_grad():
                 current = [source.detach().clone() for source in sources]
-                self._filters = expand(current[0], form)
-                self._sources, self._form = current, form
-        return self._filters
+                entry = current, expand(current[0], form)
+            self._entries[form] = entry
+        return entry[1]
 
     def clear(self) -> None:
         """Forget, to free the memory."""
-        self._sources, self._filters = [], None
+        self._entries = {}
 
 
 def _may_remember(module: nn.Module, sources: Sequence[Tensor]) -> bool:

@@ -12,7 +12,7 @@ from torch.nn.modules.conv import _ConvTransposeNd
 from gcnn.geometry import scaled_size, transform, zoom
 from gcnn.geometry.coordinates import snap
 from gcnn.geometry.resample import require_interpolation
-from gcnn.groups import Group
+from gcnn.groups import Group, require_group
 from gcnn.layers.memory_layout import in_layout_of
 from gcnn.layers.transposed_convolution import GroupConvTranspose
 
@@ -73,10 +73,6 @@ class InputLifting(nn.Module):
         super().__init__()
         if not isinstance(module, nn.Module):
             raise TypeError(f"module must be a torch.nn.Module, got {type(module).__name__}")
-        if group.identity < 0:
-            raise ValueError(
-                f"{group} lacks the identity, whose output says on which grid the others go; add it"
-            )
         require_interpolation(interpolation)
         self.settle(group)
         self.module = module
@@ -84,7 +80,11 @@ class InputLifting(nn.Module):
         self.interpolation = interpolation
 
     def settle(self, group: Group) -> None:
-        """Take another group; the module serves any."""
+        """Take another group; the module serves any that has the identity."""
+        if require_group(group).identity < 0:
+            raise ValueError(
+                f"{group} lacks the identity, whose output says on which grid the others go; add it"
+            )
         self.group = group
         scales = torch.linalg.det(group.matrices).abs() ** (1 / group.dim)
         self._scales = snap(scales).tolist()

@@ -37,3 +37,4 @@ class LiftingConv(Convolution):
     """
 
     _make_kernel = staticmethod(lifting_kernel)
+    _lifts = True

@@ -74,6 +74,8 @@ class GroupBatchNorm(_BatchNorm):
             mean, variance = moments(x, field, (0, *range(3, x.ndim)))
             if self.training:
                 count = x.numel() // self.num_features
+                if count < 2:
+                    raise ValueError(f"one number a channel has no variance, got {tuple(x.shape)}")
                 self._remember(mean.flatten(), variance.flatten() * (count / (count - 1)))
         else:
             mean, variance = (r.view(shape) for r in (self.running_mean, self.running_var))

@@ -11,22 +11,25 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from gcnn.fields import Regular
 from gcnn.groups import Group, require_group
+from gcnn.kernels.own_gradient import outside_autocast
 
 
 def _certainty(x: Tensor) -> tuple[Tensor, Tensor]:
-    probability = torch.sigmoid(x)
-    found = probability.square()
-    return found, found * torch.sigmoid(-x)
+    found = 2 * F.logsigmoid(x)
+    return found, found + F.logsigmoid(-x)
 
 
 def _height(x: Tensor) -> tuple[Tensor, Tensor]:
-    heights = x.clamp(min=0)
-    return heights.square(), heights
+    # No height counts next to nothing.
+    height = x.clamp(min=torch.finfo(x.dtype).tiny).log()
+    return 2 * height, height
 
 
-# What is summed over places above and below the fraction.
+# Logarithms of what is summed over places above and below the fraction.
 _SCORES = {"certainty": _certainty, "height": _height}
 # What is far from a place counts this much of what is near: where nothing is near, all of it.
 _FAR = 1e-3
@@ -94,17 +97,29 @@ class Selection(nn.Module):
         self.score, self.sharpness, self.radius, self.tilt = score, sharpness, radius, tilt
         if radius is not None:
             _require_similarities(group)
+        if (radius is not None or tilt) and not isinstance(group.field, Regular):
+            raise ValueError(
+                f"a radius or a tilt needs one number for each element, not {group.field!r}"
+            )
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.to(torch.promote_types(x.dtype, torch.float32))
-        above, below = (self._gathered(values.sum(dim=1)) for values in _SCORES[self.score](x))
-        # An element that finds nothing at all scores almost nothing, and not 0/0.
-        least = torch.finfo(x.dtype).tiny
-        score = above.clamp(min=least).log() - below.clamp(min=math.sqrt(least)).log()
-        if self.tilt:
-            tilt = self.tilt * _scales(self.group).log().to(score)
-            score = score + tilt.view(-1, *(1,) * (score.ndim - 2))
-        return torch.softmax(self.sharpness * score, dim=1)
+        with outside_autocast(x.device.type):
+            above, below = (self._log_sum(logs) for logs in _SCORES[self.score](x))
+            score = above - below
+            if self.tilt:
+                tilt = self.tilt * _scales(self.group).log().to(score)
+                score = score + tilt.view(-1, *(1,) * (score.ndim - 2))
+            return torch.softmax(self.sharpness * score, dim=1)
+
+    def _log_sum(self, logs: Tensor) -> Tensor:
+        """The logarithm of the sum over channels and places, from logarithms."""
+        axes = (1, *range(3, logs.ndim))
+        largest = logs.detach().amax(dim=axes, keepdim=True)
+        sums = self._gathered((logs - largest).exp().sum(dim=1))
+        # Far from all that was found it is as good as nothing, but a number.
+        least = torch.finfo(logs.dtype).tiny
+        return sums.clamp(min=least).log() + largest.view(*sums.shape[:2], *(1,) * (sums.ndim - 2))
 
     def _gathered(self, values: Tensor) -> Tensor:
         """`(batch, |H|, *space)` summed over places; with a radius, over those near each place."""

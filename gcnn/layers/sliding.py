@@ -46,8 +46,15 @@ class Correlation:
         return 1.0
 
     def require_grid(self, size: Sequence[int]) -> None:
-        """Refuse an input whose output would not be centred on it."""
+        """Refuse an input whose output would not be centred on it, or that is not padded once."""
         require_centred(size, self.size, self.stride, self.padding, self.dilation)
+        most = {"reflect": min(size) - 1, "circular": min(size)}.get(self.padding_mode)
+        if most is not None and self.padding > most:
+            raise ValueError(
+                f"padding_mode={self.padding_mode!r} can continue an input of size {tuple(size)} "
+                f"by {most} pixels, and windows of {self.size} pixels need {self.padding}; use a "
+                'larger input, smaller scales or kernels, or padding_mode="zeros" or "replicate"'
+            )
 
     def with_filters(self, x: Tensor, filters: Tensor, bias: Tensor | None, groups: int) -> Tensor:
         """Slide dense filters over `(batch, channels, *space)`."""

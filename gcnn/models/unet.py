@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
+from gcnn.fields import Regular
 from gcnn.filters import Basis
 from gcnn.groups import Group, require_group
 from gcnn.layers import GroupPool
@@ -48,7 +49,8 @@ class UNet(nn.Module):
         pool: over the group, before the head: "max", "mean", or "select": the mean in training, and
             afterwards the logits of the elements that recognise what they see
             (`layers.Selection`), which on a window of scales, longer than that of the training
-            (`layers.rewindow`), follow the size of what is seen.
+            (`layers.rewindow`), follow the size of what is seen. Put another `GroupPool` into
+            `project` for other settings.
         norm: "batch", "instance" or "none".
         activation: makes a pointwise nonlinearity.
         anti_aliased: nonlinearities that make no frequency the grid cannot turn
@@ -90,6 +92,10 @@ class UNet(nn.Module):
         self.group = None if group is None else require_group(group)
         self.channels = _widths(channels)
         self.dim = _dimension(dim, group)
+        if group is not None and not isinstance(group.field, Regular):
+            raise ValueError(
+                f"nonlinearities of a U-Net need one number for each element, not {group.field!r}"
+            )
         if group is not None and len(group.outputs) < group.order:
             raise ValueError(
                 f"{group} leaves out elements at every convolution, so that the levels of a U-Net "
@@ -143,7 +149,7 @@ class UNet(nn.Module):
         if isinstance(pool, GroupPool) and pool.selection is not None and not self.training:
             # A selection judges by what every element says: the head is applied to each of them.
             each = self.head(x.transpose(1, 2).flatten(0, 1))
-            logits = pool(torch.unflatten(each, 0, (len(x), -1)).transpose(1, 2))
+            logits = pool(torch.unflatten(each, 0, (len(x), x.shape[2])).transpose(1, 2))
         else:
             logits = self.head(pool(x))
         return logits

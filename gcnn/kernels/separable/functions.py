@@ -6,12 +6,12 @@ weights, and so are all derivatives of those: one function has every derivative 
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from gcnn.kernels.own_gradient import outside_autocast
 from gcnn.kernels.separable import products
 from gcnn.kernels.separable.plan import Plan
 
@@ -56,7 +56,7 @@ class _Partials(torch.autograd.Function):
         wanted: tuple[bool, bool, bool],
         dtype: torch.dtype,
     ) -> Partials:
-        with _outside_autocast(mixing.device.type):
+        with outside_autocast(mixing.device.type):
             by_x, by_y, by_mixing = products.partials(x, y, mixing, bias, plan, wanted)
         by_x, by_y = (None if by is None else by.to(dtype) for by in (by_x, by_y))
         return by_x, by_y, by_mixing
@@ -67,6 +67,23 @@ class _Partials(torch.autograd.Function):
         ctx.save_for_backward(x, y, mixing)
         ctx.bias_dtype = None if bias is None else bias.dtype
         ctx.set_materialize_grads(False)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Any, Any]:
+        """For batched gradients: one after the other."""
+        each = [
+            _Partials.apply(  # type: ignore[no-untyped-call]
+                *(
+                    a.select(d, i) if isinstance(d, int) else a
+                    for a, d in zip(args, in_dims, strict=True)
+                )
+            )
+            for i in range(info.batch_size)
+        ]
+        parts = tuple(
+            None if part[0] is None else torch.stack(part) for part in zip(*each, strict=True)
+        )
+        return parts, tuple(None if part is None else 0 for part in parts)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
@@ -101,10 +118,3 @@ def _sum(one: Tensor | None, other: Tensor | None) -> Tensor | None:
     if one is None or other is None:
         return other if one is None else one
     return one + other
-
-
-def _outside_autocast(device: str) -> Any:
-    """Autocast would round the operators of each axis in turn, and with them the equivariance."""
-    if not torch.amp.is_autocast_available(device):
-        return nullcontext()
-    return torch.autocast(device, enabled=False)

@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from gcnn import fields, filters, groups, layers
-from gcnn.geometry import rotation
+from gcnn import fields, filters, groups, layers, models
+from gcnn.equivariance import check_group
+from gcnn.geometry import grid_points, rotation
 from gcnn.kernels import equivariant_filters
-from tests.gcnn.cases import CLOSED, SCALES, Blobs, cube, relative_error
+from tests.gcnn.cases import CLOSED, SCALES, Blobs, cube, equivariance_error, relative_error
 
 
 class BandLimited(fields.Field):
@@ -206,8 +207,13 @@ def test_norms_of_any_field_are_those_of_samples_where_it_is_sampled(kind, train
     class Hidden(fields.Field):
         size = 4
 
+        invariant = torch.ones(4, dtype=torch.float64)
+
         def action(self, matrix):
             return groups.P4().field.action(matrix)
+
+        def evaluate(self, features):
+            return features
 
     torch.manual_seed(0)
     hidden = groups.Group(groups.P4().matrices, field=Hidden())
@@ -221,3 +227,46 @@ def test_norms_of_any_field_are_those_of_samples_where_it_is_sampled(kind, train
     torch.testing.assert_close(other(x), own(x))
     for one, two in zip(own.buffers(), other.buffers(), strict=True):
         torch.testing.assert_close(one, two)
+
+
+class LearnedWidth(nn.Module, filters.Basis):
+    """Two Gaussians of a learned width."""
+
+    def __init__(self):
+        super().__init__()
+        self.width = nn.Parameter(torch.tensor(1.0, dtype=torch.float64))
+
+    def move(self, matrices, kernel_size):
+        squared = grid_points((kernel_size,) * 2).square().sum(-1)
+        functions = [torch.exp(-squared / (k * self.width**2)) for k in (1, 3)]
+        return torch.stack(functions)[:, None].expand(-1, len(matrices), -1, -1)
+
+
+def test_a_learned_basis_gets_finite_gradients_on_any_field():
+    group = groups.Group(TURNS, LearnedWidth(), "SO2()", field=BandLimited(DEGREE))
+    layer = layers.GroupConv(group, 2, 2, 5, padding=2).double()
+    x = torch.randn(1, 2, 5, 7, 7, dtype=torch.float64)
+    (found,) = torch.autograd.grad(layer(x).square().sum(), layer.basis.width)
+    with torch.no_grad():
+        values = []
+        for step in (1e-6, -2e-6):
+            layer.basis.width += step
+            values.append(layer(x).square().sum())
+    assert float(found) == pytest.approx(float(values[0] - values[1]) / 2e-6, rel=1e-4)
+    assert equivariance_error(layer, group, x) < 1e-10
+
+
+def test_what_does_not_serve_such_fields_is_refused():
+    group = continuous()
+    with pytest.raises(ValueError, match="nonlinearities of a U-Net need one number for each"):
+        models.UNet(1, 1, group, (2,))
+    with pytest.raises(ValueError, match="a radius or a tilt needs one number for each"):
+        layers.GroupPool(group, "select", radius=2.0)
+    with pytest.raises(ValueError, match=r"mixes numbers, which torch\.int32 cannot hold"):
+        group.act(torch.ones(1, 1, 5, 4, 4, dtype=torch.int32), 2)
+    with pytest.raises(ValueError, match="interacting needs one number for each element"):
+        groups.Group(TURNS, RINGS, interacting=TURNS[:1], field=BandLimited(1))
+
+
+def test_the_check_of_a_group_takes_such_fields():
+    assert all(check.holds for check in check_group(continuous(), 5).checks[:7])

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from gcnn import groups
+from gcnn.kernels import Form
 from gcnn.layers import GroupConv, LiftingConv
 from tests.gcnn.layers.networks import GROUPS, image, network
 
@@ -174,3 +175,35 @@ def test_threads_share_a_network():
         thread.join()
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other)
+
+
+def test_threads_in_different_precision_share_a_layer():
+    group = groups.P4()
+    layer = GroupConv(group, 4, 4, 3).eval()
+    x = torch.randn(1, 4, 4, 8, 8)
+    half, full = torch.bfloat16, torch.float32
+    errors = []
+
+    def work(dtype):
+        try:
+            with torch.no_grad(), torch.autocast("cpu", half, enabled=dtype == half):
+                for _ in range(40):
+                    assert layer(x).dtype == dtype
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(dtype,)) for dtype in (half, full) * 4]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+
+
+def test_filters_of_several_forms_are_remembered_side_by_side():
+    layer = GroupConv(C8, 2, 3, 3).eval().requires_grad_(False)
+    forms = [Form(torch.float32), Form(torch.bfloat16), Form(torch.float32, last=True)]
+    first = [layer.filters(form) for form in forms]
+    assert all(layer.filters(form) is one for form, one in zip(forms, first, strict=True))
+    layer.weight.data += 1
+    assert all(layer.filters(form) is not one for form, one in zip(forms, first, strict=True))

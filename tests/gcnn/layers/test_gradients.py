@@ -140,3 +140,29 @@ def test_an_anti_aliased_map_first_met_in_inference_mode_can_be_trained_with():
     x.requires_grad_()
     layer(x).sum().backward()
     assert x.grad is not None
+
+
+BATCHED = {
+    "maximum": (lambda: layers.GroupPool(groups.P4(), "max"), (2, 3, 4, 6, 6), False),
+    "maximum, channels-last": (lambda: layers.GroupPool(groups.P4()), (2, 3, 4, 6, 6), True),
+    "norm": (lambda: layers.GroupBatchNorm(groups.P4(), 3), (2, 3, 4, 6, 6), False),
+    "norm, channels-last": (lambda: layers.GroupBatchNorm(groups.P4(), 3), (2, 3, 4, 6, 6), True),
+}
+
+
+@pytest.mark.parametrize("case", BATCHED)
+def test_gradients_for_a_batch_of_outputs_are_those_one_by_one(case):
+    build, shape, last = BATCHED[case]
+    torch.manual_seed(0)
+    layer, x = build().double(), torch.randn(shape, dtype=torch.float64)
+    if last:
+        plain = x.flatten(1, 2).contiguous(memory_format=torch.channels_last)
+        x = plain.unflatten(1, shape[1:3])
+    inputs = (x.requires_grad_(), *layer.parameters())
+    y = layer(x)
+    given = torch.randn(3, *y.shape, dtype=torch.float64)
+    found = torch.autograd.grad(y, inputs, given, is_grads_batched=True, retain_graph=True)
+    for i, one in enumerate(given):
+        expected = torch.autograd.grad(y, inputs, one, retain_graph=True)
+        for a, b in zip(found, expected, strict=True):
+            torch.testing.assert_close(a[i], b, atol=1e-10, rtol=1e-10)

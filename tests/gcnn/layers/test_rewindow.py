@@ -187,3 +187,24 @@ def test_a_rewound_network_can_be_saved_and_trained():
     rewound(image()).sum().backward()
     assert all(parameter.grad.isfinite().all() for parameter in rewound.parameters())
     assert torch.equal(layers.freeze(rewound)(image()), layers.freeze(rewound)(image()))
+
+
+def test_input_lifting_moves_to_a_window_that_has_the_identity_and_to_no_other():
+    module = nn.Conv2d(1, 2, 3, padding=1)
+    lifting = layers.InputLifting(scales(1.0, 0.8, 0.64), module)
+    assert rewindow(lifting, scales(1.0, 0.5))(torch.zeros(1, 1, 32, 32)).shape[2] == 2
+    with pytest.raises(ValueError, match="lacks the identity"):
+        rewindow(lifting, scales(0.9, 0.8))
+    with pytest.raises(TypeError, match=r"got 'p4'; use groups\.P4\(\)"):
+        layers.InputLifting("p4", module)
+
+
+@pytest.mark.parametrize(("mode", "most"), [("reflect", 8), ("circular", 9)])
+@pytest.mark.parametrize("frozen", [False, True])
+def test_windows_that_grow_beyond_what_can_be_continued_are_refused(mode, most, frozen):
+    group = groups.ScaleTranslation([3.0, 1.0], dim=3)
+    layer = layers.LiftingConv(group, 1, 1, 7, padding="same", padding_mode=mode)
+    layer = layers.freeze(layer) if frozen else layer
+    with pytest.raises(ValueError, match=rf"by {most - 1} pixels, and windows of 19 pixels need 9"):
+        layer(torch.zeros(1, 1, 8, 8, 8))
+    assert layer(torch.ones(1, 1, 10, 10, 10)).shape[3:] == (10, 10, 10)

@@ -204,3 +204,32 @@ def test_wrong_settings_are_refused():
         Selection(groups.Group([torch.eye(2), shear]), radius=2.0)
     with pytest.raises(TypeError, match="mode 'max' has no options, got radius"):
         GroupPool(WINDOW, "max", radius=2.0)
+
+
+def test_the_certainty_is_a_ratio_for_the_most_certain_logits_too():
+    """The same object at two sizes, with as much around it, has the same weight at both."""
+    for height in (20.0, 50.0, 500.0):
+        x = torch.full((1, 1, 2, 32, 32), -height)
+        x[:, :, 0, :16, :16] = height
+        x[:, :, 1, :8, :8] = height
+        weights = Selection(groups.ScaleTranslation([1.0, 0.5]))(x)
+        assert weights[0].tolist() == pytest.approx([0.5, 0.5], abs=1e-3)
+
+
+def test_where_nothing_is_found_no_element_is_preferred():
+    for depth in (12.0, 30.0, 300.0):
+        x = torch.full((1, 1, 2, 8, 8), -depth)
+        x[:, :, 1] -= 1
+        weights = Selection(groups.ScaleTranslation([1.0, 0.5]))(x)
+        assert weights[0].tolist() == pytest.approx([0.5, 0.5], abs=1e-3)
+
+
+@pytest.mark.parametrize("radius", [None, 3.0])
+@pytest.mark.parametrize("score", ["certainty", "height"])
+def test_autocast_does_not_round_the_choice(score, radius):
+    group = groups.ScaleTranslation([1.0, 0.8])
+    x = torch.randn(2, 3, 2, 12, 12)
+    selection = Selection(group, score, radius=radius)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = selection(x)
+    assert torch.equal(found, selection(x))

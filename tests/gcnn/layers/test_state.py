@@ -199,3 +199,53 @@ def test_a_checkpoint_from_before_there_were_labels_loads(group):
 
 def test_the_same_elements_by_another_name_are_the_same_group():
     lifting(groups.SE2(4)).load_state_dict(lifting(groups.P4()).state_dict())
+
+
+def test_weights_of_another_kernel_size_are_refused_where_their_shape_fits():
+    group = groups.ScaleTranslation([1.0, 0.8, 0.64])
+    one, other = (layers.LiftingConv(group, 2, 3, size) for size in (7, 5))
+    assert one.weight.shape == other.weight.shape
+    with pytest.raises(RuntimeError, match=r"kernel_size=7, this layer .* kernel_size=5"):
+        other.load_state_dict(one.state_dict())
+
+
+class Ramp(filters.Basis):
+    """A basis that neither prints nor compares by value."""
+
+    def move(self, matrices, kernel_size):
+        return torch.arange(kernel_size**2).double().view(1, 1, kernel_size, -1) + 0 * matrices.sum(
+            dim=(1, 2)
+        ).view(1, -1, 1, 1)
+
+
+def test_bases_are_compared_by_their_functions_and_not_by_how_they_print():
+    one, other = (lifting(groups.P4(), Ramp()) for _ in range(2))
+    assert repr(one.basis) != repr(other.basis)
+    other.load_state_dict(one.state_dict())
+    one, other = (
+        lifting(groups.ScaleTranslation([1.0]), filters.HermiteGaussian(half_width=width))
+        for width in (3, 3.0)
+    )
+    other.load_state_dict(one.state_dict())
+
+
+def test_averages_of_states_and_states_without_data_load():
+    model, other = network(groups.P4()), network(groups.P4(), seed=3)
+    ones, others = model.state_dict(), other.state_dict()
+    averaged = {name: 0.9 * value + 0.1 * others[name] for name, value in ones.items()}
+    model.load_state_dict(averaged)
+    with pytest.raises(RuntimeError, match=r"are those of P4\(\)"):
+        network(groups.SteerableSE2(4)).load_state_dict(averaged)
+    without_data = {name: value.to("meta") for name, value in ones.items()}
+    other.load_state_dict(without_data, assign=True)
+    assert all(parameter.is_meta for parameter in other.parameters())
+
+
+@pytest.mark.parametrize("label", [[1, 2, 3], list(b"{}"), list(b'{"fingerprint": [1, 2, 3]}')])
+def test_a_damaged_label_is_said_to_be_damaged(label):
+    state = network(groups.P4()).state_dict()
+    state["3._extra_state"] = torch.tensor(label, dtype=torch.uint8)
+    with pytest.raises(RuntimeError, match=r"3: the label of the weights .* is damaged; remove it"):
+        network(groups.P4()).load_state_dict(state)
+    del state["3._extra_state"]
+    network(groups.P4()).load_state_dict(state)

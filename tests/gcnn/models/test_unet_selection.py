@@ -55,3 +55,8 @@ def test_it_can_be_looked_at_through_a_longer_window_frozen_and_compiled():
         torch.testing.assert_close(layers.freeze(network)(image), expected)
         compiled = torch.compile(network, backend="eager", fullgraph=True)
         torch.testing.assert_close(compiled(image), expected)
+
+
+def test_an_empty_batch_gives_an_empty_answer():
+    network = unet(groups.P4()).eval()
+    assert network(torch.zeros(0, 1, 16, 16, dtype=torch.float64)).shape == (0, 2, 16, 16)

@@ -87,3 +87,21 @@ def test_only_the_input_and_the_weights_are_kept_for_the_gradient(layer_type):
     assert x.data_ptr() in kept
     assert sum(kept.values()) <= volume + mixing + 1000
     assert y.grad_fn is not None
+
+
+def test_gradients_for_a_batch_of_outputs_by_torch_func_are_those_one_by_one():
+    torch.manual_seed(0)
+    layer = GroupConv(groups.ScaleTranslation([1.0, 0.8], dim=3), 2, 2, 7, padding=3).double()
+    x = torch.randn(1, 2, 2, 12, 12, 12, dtype=torch.float64, requires_grad=True)
+    inputs = (x, *layer.parameters())
+    with by_axes():
+        y = layer(x)
+    given = torch.randn(3, *y.shape, dtype=torch.float64)
+
+    def gradients(one):
+        return torch.autograd.grad(y, inputs, one, retain_graph=True)
+
+    found = torch.func.vmap(gradients)(given)
+    for i, one in enumerate(given):
+        for a, b in zip(found, gradients(one), strict=True):
+            torch.testing.assert_close(a[i], b, atol=1e-10, rtol=1e-10)
