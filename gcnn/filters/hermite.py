@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from gcnn.filters.basis import window_size
 from gcnn.filters.separable import Factors, SeparableBasis
+from gcnn.geometry import scales_of
 
 _COMBINATIONS = ("total", "tensor")
 _SAME = 1e-9
@@ -144,7 +145,7 @@ class HermiteGaussian(SeparableBasis):
 def _similarities(matrices: Tensor) -> tuple[Tensor, Tensor]:
     """Matrices as scales `(|H|,)` times orthogonal ones `(|H|, d, d)`."""
     dim = matrices.shape[-1]
-    scales = torch.linalg.det(matrices).abs() ** (1 / dim)
+    scales = scales_of(matrices)
     turns = matrices / scales[:, None, None]
     excess = (turns @ turns.mT - torch.eye(dim, dtype=matrices.dtype)).abs().amax(dim=(1, 2))
     worst = int(excess.argmax())

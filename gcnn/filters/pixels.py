@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gcnn.filters.basis import Basis, window_size
-from gcnn.geometry import axis_matrix, grid_points
+from gcnn.geometry import axis_matrix, grid_points, scales_of
 
 _LARGEST_TABLE = 2**32  # bytes
 
@@ -40,8 +40,7 @@ class Pixels(Basis):
 
     def move(self, matrices: Tensor, kernel_size: int) -> Tensor:
         order, dim = matrices.shape[:2]
-        scales = torch.linalg.det(matrices).abs() ** (1 / dim)
-        windows = [window_size(scale, kernel_size) for scale in scales.tolist()]
+        windows = [window_size(scale, kernel_size) for scale in scales_of(matrices).tolist()]
         largest = max(windows)
         _require_memory(order, dim, kernel_size, largest)
         functions = torch.zeros(kernel_size**dim, order, *(largest,) * dim, dtype=torch.float64)

@@ -10,6 +10,7 @@ from gcnn.geometry.coordinates import (
     grid_points,
     mirror,
     rotation,
+    scales_of,
 )
 from gcnn.geometry.matching import find
 from gcnn.geometry.resample import INTERPOLATIONS, transform
@@ -27,6 +28,7 @@ __all__ = [
     "ordinary_tensors",
     "rotation",
     "scaled_size",
+    "scales_of",
     "transform",
     "zoom",
 ]

@@ -62,6 +62,16 @@ def _cartesian_from_axes(dim: int) -> Tensor:
     return change
 
 
+def scales_of(matrices: Tensor) -> Tensor:
+    """By how much matrices `(..., d, d)` enlarge: `|det h|^(1/d)`, `(...)`.
+
+    >>> scales_of(torch.diag(torch.tensor([2.0, 8.0])))
+    tensor(4.)
+    """
+    determinants: Tensor = torch.linalg.det(matrices)
+    return determinants.abs() ** (1 / matrices.shape[-1])
+
+
 @ordinary_tensors()
 def axis_matrix(matrix: Tensor) -> Tensor:
     """A Cartesian matrix `(d, d)` written in the coordinates of the tensor axes, float64.

@@ -6,12 +6,11 @@ import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
-import torch
 from torch import Tensor, nn
 
 from gcnn.fields import Field, Regular, Trivial
 from gcnn.filters import Basis, SeparableBasis
-from gcnn.geometry import find
+from gcnn.geometry import find, scales_of
 from gcnn.groups import Group
 from gcnn.kernels.arrangement import Arrangement, Neighbours, Together
 from gcnn.kernels.expansion import (
@@ -181,7 +180,7 @@ def _of_elements(elements: Tensor, functions: Tensor) -> Tensor:
 def _gain(group: Group, basis: Basis, kernel_size: int) -> float:
     """The gain of the basis, without the scales: it is the same for every list of them."""
     matrices = group.matrices
-    scales = torch.linalg.det(matrices).abs() ** (1 / group.dim)
+    scales = scales_of(matrices)
     if (scales - 1).abs().max() > _SAME:
         units = matrices / scales[:, None, None]
         matrices = units[find(units, units).unique()]

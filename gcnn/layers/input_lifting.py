@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvTransposeNd
 
-from gcnn.geometry import scaled_size, transform, zoom
+from gcnn.geometry import scaled_size, scales_of, transform, zoom
 from gcnn.geometry.coordinates import snap
 from gcnn.geometry.resample import require_interpolation
 from gcnn.groups import Group, require_group
@@ -86,7 +86,7 @@ class InputLifting(nn.Module):
                 f"{group} lacks the identity, whose output says on which grid the others go; add it"
             )
         self.group = group
-        scales = torch.linalg.det(group.matrices).abs() ** (1 / group.dim)
+        scales = scales_of(group.matrices)
         self._scales = snap(scales).tolist()
         self._turns = [snap(m / s) for m, s in zip(group.matrices, self._scales, strict=True)]
 

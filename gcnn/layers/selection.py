@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gcnn.fields import Regular
+from gcnn.geometry import scales_of
 from gcnn.groups import Group, require_group
 from gcnn.kernels.own_gradient import outside_autocast
 
@@ -108,7 +109,7 @@ class Selection(nn.Module):
             above, below = (self._log_sum(logs) for logs in _SCORES[self.score](x))
             score = above - below
             if self.tilt:
-                tilt = self.tilt * _scales(self.group).log().to(score)
+                tilt = self.tilt * scales_of(self.group.matrices).log().to(score)
                 score = score + tilt.view(-1, *(1,) * (score.ndim - 2))
             return torch.softmax(self.sharpness * score, dim=1)
 
@@ -126,7 +127,7 @@ class Selection(nn.Module):
         space = tuple(range(2, values.ndim))
         if self.radius is None:
             return values.sum(dim=space)
-        near, scales = values, _scales(self.group).to(values)
+        near, scales = values, scales_of(self.group.matrices).to(values)
         for axis in space:
             place = torch.arange(values.shape[axis], device=values.device, dtype=values.dtype)
             distance = (place[:, None] - place) / self.radius
@@ -197,14 +198,8 @@ def chosen(network: nn.Module, *inputs: Tensor) -> list[Tensor]:
     return found
 
 
-def _scales(group: Group) -> Tensor:
-    """By how much each element enlarges, `(|H|,)`."""
-    determinants: Tensor = torch.linalg.det(group.matrices)
-    return determinants.abs() ** (1 / group.dim)
-
-
 def _require_similarities(group: Group) -> None:
-    turns = group.matrices / _scales(group)[:, None, None]
+    turns = group.matrices / scales_of(group.matrices)[:, None, None]
     identity = torch.eye(group.dim, dtype=turns.dtype)
     if (turns.mT @ turns - identity).abs().max() > 1e-6:
         raise ValueError(

@@ -7,6 +7,7 @@ import copy
 import torch
 from torch import nn
 
+from gcnn.geometry import scales_of
 from gcnn.groups import Group, require_group
 from gcnn.layers.convolution import Convolution
 from gcnn.layers.frozen import FrozenConv
@@ -112,5 +113,5 @@ def _require_kin(name: str, old: Group, new: Group) -> None:
 
 def _ratios(group: Group) -> str:
     """The relative elements, as factors of scale."""
-    scales = [float(m.det().abs() ** (1 / group.dim)) for m in group.relative_matrices]
+    scales = scales_of(group.relative_matrices).tolist()
     return "ratios " + ", ".join(f"{scale:.4g}" for scale in scales)
