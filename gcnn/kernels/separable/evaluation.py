@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gcnn.filters import Factors
+from gcnn.geometry import ordinary_tensors
 from gcnn.kernels.own_gradient import is_looked_into
 from gcnn.kernels.separable.cost import Problem, most_maps
 from gcnn.kernels.separable.functions import correlate, transpose
@@ -78,7 +79,7 @@ class AxisByAxis:
         if key not in self._plans:
             if len(self._plans) >= _REMEMBERED:
                 self._plans.clear()
-            with torch.inference_mode(False), torch.no_grad():
+            with torch.no_grad(), ordinary_tensors():
                 self._plans[key] = self._cheapest(like, size, weight)
         return self._plans[key]
 
