@@ -1,6 +1,6 @@
 """From weights to filters: what a convolution holds, and how it is evaluated."""
 
-from gcnn.kernels.build import adjoint_kernel, group_kernel, lifting_kernel
+from gcnn.kernels.build import adjoint_kernel, group_kernel, lifting_kernel, spatial_kernel
 from gcnn.kernels.kernel import Form, Kernel
 from gcnn.kernels.solved import equivariant_filters
 
@@ -11,4 +11,5 @@ __all__ = [
     "equivariant_filters",
     "group_kernel",
     "lifting_kernel",
+    "spatial_kernel",
 ]

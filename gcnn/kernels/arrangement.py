@@ -8,7 +8,7 @@ window sees its neighbours only, most blocks of that convolution would be zero: 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -19,6 +19,9 @@ class Arrangement(ABC):
 
     blocks: int
     """How many groups of channels the ordinary convolution has."""
+
+    divides: bool = True
+    """Whether a group of fields is a group of channels, so that a layer may have several."""
 
     @abstractmethod
     def enter(self, x: Tensor) -> Tensor:
@@ -62,7 +65,16 @@ class Together(Arrangement):
 
     @property
     def adjoint(self) -> Together:
-        return Together(self.output_size, self.input_size)
+        return replace(self, input_size=self.output_size, output_size=self.input_size)
+
+
+@dataclass(frozen=True)
+class Apart(Together):
+    """Channels are (field, number), each in a group of its own: numbers that only see themselves."""
+
+    @property
+    def blocks(self) -> int:  # type: ignore[override]
+        return self.input_size
 
 
 @dataclass(frozen=True)
@@ -76,6 +88,7 @@ class Neighbours(Arrangement):
 
     sources: tuple[tuple[int, ...], ...]
     order: int
+    divides = False
 
     @property
     def blocks(self) -> int:  # type: ignore[override]
@@ -106,6 +119,7 @@ class NeighboursTransposed(Arrangement):
 
     sources: tuple[tuple[int, ...], ...]
     order: int
+    divides = False
 
     @property
     def blocks(self) -> int:  # type: ignore[override]

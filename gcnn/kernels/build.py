@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ from gcnn.fields import Field, Regular, Trivial
 from gcnn.filters import Basis, SeparableBasis
 from gcnn.geometry import find, scales_of
 from gcnn.groups import Group
-from gcnn.kernels.arrangement import Arrangement, Neighbours, Together
+from gcnn.kernels.arrangement import Apart, Arrangement, Neighbours, Together
 from gcnn.kernels.expansion import (
     gather,
     neighbours,
@@ -98,6 +99,21 @@ def group_kernel(group: Group, basis: Basis, kernel_size: int) -> Kernel:
 def adjoint_kernel(group: Group, basis: Basis, kernel_size: int) -> Kernel:
     """Of the transposed convolution: the adjoint of the `group_kernel`."""
     return group_kernel(group, basis, kernel_size).adjoint
+
+
+def spatial_kernel(group: Group, basis: Basis, kernel_size: int) -> Kernel:
+    """From feature maps on a group to such, each element by itself, in groups of one field."""
+    if not isinstance(group.field, Regular):
+        raise ValueError(
+            f"{group} has the field {group.field}, which has no elements that could be taken by "
+            "themselves: use GroupConv"
+        )
+    return replace(
+        lifting_kernel(group, basis, kernel_size),
+        input_field=group.field,
+        arrangement=Apart(group.order, group.order),
+        axis_by_axis=None,
+    )
 
 
 def _solved(group: Group, input_field: Field, basis: Basis, kernel_size: int) -> Kernel:

@@ -9,6 +9,7 @@ from gcnn.layers.input_lifting import InputLifting
 from gcnn.layers.lifting import LiftingConv
 from gcnn.layers.normalization import GroupBatchNorm, GroupInstanceNorm
 from gcnn.layers.selection import Selection, chosen, select
+from gcnn.layers.separable_group_convolution import SeparableGroupConv
 from gcnn.layers.spatial_pooling import SpatialAvgPool, SpatialBlurPool, SpatialMaxPool
 from gcnn.layers.transposed_convolution import GroupConvTranspose
 from gcnn.layers.upsampling import SpatialUpsample
@@ -25,6 +26,7 @@ __all__ = [
     "InputLifting",
     "LiftingConv",
     "Selection",
+    "SeparableGroupConv",
     "SpatialAvgPool",
     "SpatialBlurPool",
     "SpatialMaxPool",

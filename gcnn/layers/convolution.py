@@ -99,7 +99,7 @@ class Convolution(nn.Module):
         self.sliding = self._slide(
             group.dim, self.kernel.size, self.stride, padding, self.dilation, self.padding_mode
         )
-        if self.kernel.arrangement.blocks > 1 and self.groups > 1:
+        if self.groups > 1 and not self.kernel.arrangement.divides:
             raise ValueError(
                 f"groups={self.groups} is not possible on {group}, whose elements already form "
                 "groups of channels; use groups=1"

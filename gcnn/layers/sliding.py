@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gcnn.kernels.separable import AxisByAxis, Window
+from gcnn.layers.depthwise import depthwise
 from gcnn.layers.sampling_grid import require_centred
 
 _CONVOLUTIONS: dict[int, Callable[..., Tensor]] = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
@@ -64,8 +65,16 @@ class Correlation:
             padding = 0
         if groups > 1 and bias is None and self.size == self.stride == 1 and not padding:
             return _pointwise(x, filters, groups)
+        if groups == x.shape[1] == len(filters) and bias is None and self._takes_every_pixel:
+            y = depthwise(x, filters, padding)
+            if y is not None:
+                return y
         convolution = _CONVOLUTIONS[self.dim]
         return convolution(x, filters, bias, self.stride, padding, self.dilation, groups)
+
+    @property
+    def _takes_every_pixel(self) -> bool:
+        return self.stride == self.dilation == 1
 
     def by_axes(
         self, axes: AxisByAxis, x: Tensor, weight: Tensor, bias: Tensor | None

@@ -13,6 +13,7 @@ TAKE_A_GROUP = {
     "LiftingConv": lambda group: layers.LiftingConv(group, 1, 1, 3),
     "GroupConv": lambda group: layers.GroupConv(group, 1, 1, 3),
     "GroupConvTranspose": lambda group: layers.GroupConvTranspose(group, 1, 1, 3),
+    "SeparableGroupConv": lambda group: layers.SeparableGroupConv(group, 1, 1, 3),
     "GroupPool": layers.GroupPool,
     "GroupBatchNorm": lambda group: layers.GroupBatchNorm(group, 1),
     "GroupInstanceNorm": lambda group: layers.GroupInstanceNorm(group, 1),
