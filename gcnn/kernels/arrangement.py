@@ -70,7 +70,7 @@ class Together(Arrangement):
 
 @dataclass(frozen=True)
 class Apart(Together):
-    """Channels are (field, number), each in a group of its own: numbers that only see themselves."""
+    """Channels are (field, number) too, each in a group of its own: a number only sees itself."""
 
     @property
     def blocks(self) -> int:  # type: ignore[override]
