@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn import functional as F
 
-from gcnn.kernels.own_gradient import may_bring_its_gradient
+from gcnn.kernels.own_gradient import may_bring_its_gradient, outside_autocast
 
 _CONVOLUTIONS: dict[int, Callable[..., Tensor]] = {2: F.conv2d, 3: F.conv3d}
 _FEW_PIXELS = 9
@@ -46,6 +46,11 @@ class _Depthwise(Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        with outside_autocast(gradient.device.type):
+            return *_Depthwise._gradients(ctx, gradient), None
+
+    @staticmethod
+    def _gradients(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
         x, filters = ctx.saved_tensors
         convolution = _CONVOLUTIONS[x.ndim - 2]
         for_x = for_filters = None
@@ -55,8 +60,8 @@ class _Depthwise(Function):
             for_x = convolution(gradient, turned, padding=reached, groups=len(filters))
         if ctx.needs_input_grad[1]:
             # Every channel of every sample is a filter for itself.
-            samples = x.flatten(0, 1).unsqueeze(0)
-            moved = gradient.flatten(0, 1).unsqueeze(1)
+            samples = x.reshape(1, -1, *x.shape[2:])
+            moved = gradient.reshape(-1, 1, *gradient.shape[2:])
             each = convolution(samples, moved, padding=ctx.padding, groups=len(moved))
             for_filters = each.view(len(x), *filters.shape).sum(dim=0)
-        return for_x, for_filters, None
+        return for_x, for_filters

@@ -155,13 +155,31 @@ def test_depthwise_gradients_are_those_of_the_usual_convolution(dim, padding):
     other = usual(x, filters, padding=padding, groups=3)
     assert torch.equal(one, other)
     assert "Depthwise" in type(one.grad_fn).__name__
-    moved = torch.randn_like(one)
+    moved, several = torch.randn_like(one), torch.randn(3, *one.shape, dtype=one.dtype)
     for own, known in zip(
         torch.autograd.grad(one, (x, filters), moved),
         torch.autograd.grad(other, (x, filters), moved),
         strict=True,
     ):
         assert relative_error(known, own) <= 1e-12
+    one, other = depthwise(x, filters, padding), usual(x, filters, padding=padding, groups=3)
+    at_once = torch.autograd.grad(one, (x, filters), several, is_grads_batched=True)
+    for each in range(3):
+        known = torch.autograd.grad(other, (x, filters), several[each], retain_graph=True)
+        assert all(relative_error(k, o[each]) <= 1e-12 for k, o in zip(known, at_once, strict=True))
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_a_backward_pass_under_autocast_is_not_rounded(dim):
+    torch.manual_seed(0)
+    x = torch.randn(2, 3, *(8,) * dim, requires_grad=True)
+    filters = torch.randn(3, 1, *(5,) * dim, requires_grad=True)
+    moved = torch.randn_like(x)
+    known = torch.autograd.grad(depthwise(x, filters, 2), (x, filters), moved)
+    y = depthwise(x, filters, 2)
+    with torch.autocast("cpu", torch.bfloat16):
+        own = torch.autograd.grad(y, (x, filters), moved)
+    assert all(torch.equal(k, o) for k, o in zip(known, own, strict=True))
 
 
 @pytest.mark.parametrize("group", [groups.P4(), cube()], ids=label)
