@@ -106,8 +106,8 @@ def layer_errors(
     >>> from gcnn.groups import P4
     >>> from gcnn.layers import LiftingConv
     >>> table = layer_errors(nn.Sequential(LiftingConv(P4(), 1, 8, 3), nn.ReLU()), P4())
-    >>> [(row.kind, row.error < 1e-5) for row in table.rows]
-    [('LiftingConv', True), ('ReLU', True)]
+    >>> {row.kind: row.error < 1e-5 for row in table.rows}
+    {'LiftingConv': True, 'ReLU': True}
 
     Args:
         network: is run as it is, on the input and on the moved input.

@@ -176,8 +176,9 @@ def chosen(network: nn.Module, *inputs: Tensor) -> list[Tensor]:
     >>> from gcnn.groups import P4
     >>> from gcnn.layers import GroupPool, LiftingConv
     >>> network = nn.Sequential(LiftingConv(P4(), 1, 2, 3), GroupPool(P4(), "select"))
-    >>> [tuple(weights.shape) for weights in chosen(network, torch.rand(5, 1, 8, 8))]
-    [(5, 4)]
+    >>> (weights,) = chosen(network, torch.rand(5, 1, 8, 8))
+    >>> weights.shape
+    torch.Size([5, 4])
     """
     selections = [part for part in network.modules() if isinstance(part, Selection)]
     if not selections:

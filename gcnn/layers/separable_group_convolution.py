@@ -49,8 +49,8 @@ class SeparableGroupConv(nn.Module):
     >>> conv = SeparableGroupConv(P4(), 8, 16, kernel_size=3, padding="same")
     >>> conv(torch.randn(2, 8, 4, 32, 32)).shape
     torch.Size([2, 16, 4, 32, 32])
-    >>> [sum(weight.numel() for weight in step.parameters()) for step in conv.children()]
-    [72, 528]
+    >>> conv.spatial.weight.numel(), sum(weight.numel() for weight in conv.pointwise.parameters())
+    (72, 528)
 
     Shapes:
         `(batch, in_channels, |H|, *space)` to `(batch, out_channels, |H|, *space)`.
