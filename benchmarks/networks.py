@@ -11,6 +11,7 @@ after `layers.freeze`. What a library cannot do is `-`.
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -19,9 +20,9 @@ from torch import Tensor, nn
 from benchmarks import tables
 from benchmarks.libraries import NAMES, Library, Unavailable, load
 from benchmarks.measure import ratios, settle_allocator
-from gcnn import layers
-from gcnn.models import UNet, tumour_unet
-from gcnn.models.ordinary import BATCH_NORMS, CONVOLUTIONS
+from gcnn import groups, layers
+from gcnn.models import UNet
+from gcnn.models.building_blocks import BATCH_NORMS, CONVOLUTIONS
 
 _NETWORKS = ("C4", "C8", "scales")
 # Fields at every level, by the number of rotations.
@@ -97,9 +98,11 @@ def measure_images(order: int, libraries: list[Library], rounds: int) -> list[ta
 
 def measure_volumes(rounds: int) -> list[tables.Row]:
     """The scale-equivariant U-Net of the tumour study on volumes, in all modes."""
-    network = tumour_unet("scale_mean", channels=_VOLUME_FIELDS)
-    (first, *_) = tumour_unet("plain_width", channels=_VOLUME_FIELDS).channels
-    plain = tumour_unet("plain_width", first, channels=_VOLUME_FIELDS)
+    unet = partial(UNet, block="residual", downsampling="strided", upsampling="transposed")
+    scales = groups.ScaleTranslation([1.0, 0.9, 0.81, 0.729], dim=3)
+    network = unet(_VOLUMES[1], 1, scales, _VOLUME_FIELDS, kernel_size=7, pool="mean")
+    wide = tuple(scales.order * width for width in _VOLUME_FIELDS)
+    plain = unet(wide[0], 1, None, wide, dim=3)
     volumes = torch.randn(_VOLUMES)
     return _measure("scales", {"gcnn": network}, with_lifting(plain, _VOLUMES[1]), volumes, rounds)
 

@@ -1,30 +1,44 @@
-"""The networks of the polyp study: the U-Nets of `gcnn.models`, at comparable sizes."""
+"""The networks of the polyp study: U-Nets on groups of the plane, at comparable sizes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from torch import nn
-
 from experiments.common.errors import UserError
-from gcnn import models
+from experiments.common.networks import parameters, require_network
+from gcnn.groups import P4, P4M, SE2, Dihedral, Group, SteerableSE2
+from gcnn.models import UNet
 
-NETWORKS: tuple[str, ...] = tuple(models.POLYP_UNETS)
-"""Names of the networks, the plain U-Net first."""
+NETWORKS: dict[str, Callable[[], Group | None]] = {
+    "plain": lambda: None,
+    "p4": P4,
+    "p4m": P4M,
+    "se2_8": lambda: SE2(8),
+    "se2_12": lambda: SE2(12),
+    "steerable_8": lambda: SteerableSE2(8),
+    "steerable_12": lambda: SteerableSE2(12),
+    "dihedral_8": lambda: Dihedral(8),
+}
+"""The groups of the networks by their names, the plain U-Net first."""
 
-SLIDES_LEVELS = 5
-"""Levels of the networks at their own widths (`channels=None`)."""
-
+PLAIN_CHANNELS = (16, 32, 64, 128, 256)
+GROUP_CHANNELS = (8, 16, 32, 64, 128)
 
 ARCHITECTURE = ("kernel_size", "downsampling", "anti_aliased")
 """Options of a run that are arguments of `gcnn.models.UNet`."""
 
+# Factors between widths are multiples of one part in so many.
+_STEPS = 2048
 
-def build_network(
-    name: str, channels: Sequence[int] | None = None, **architecture: Any
-) -> nn.Module:
+
+def build_network(name: str, channels: Sequence[int] | None = None, **architecture: Any) -> UNet:
     """The U-Net `name` for colour images `(batch, 3, H, W)`; its logits are `(batch, 1, H, W)`.
+
+    The plain network has 16-32-64-128-256 channels and 1,965,569 parameters, the others half the
+    width, which with p4 gives nearly as many parameters.
 
     Args:
         name: one of `NETWORKS`.
@@ -35,16 +49,11 @@ def build_network(
         UserError: there is no such network.
         ValueError: the channels or the architecture make no network.
     """
-    if name not in NETWORKS:
-        raise UserError(f"unknown network {name!r}; choose from {', '.join(NETWORKS)}")
-    widths = None if channels is None else tuple(channels)
-    network: nn.Module = models.polyp_unet(name, channels=widths, **architecture)
-    return network
-
-
-def parameters(network: nn.Module) -> int:
-    """Number of trained values."""
-    return sum(parameter.numel() for parameter in network.parameters())
+    require_network(name, NETWORKS)
+    group = NETWORKS[name]()
+    if channels is None:
+        channels = PLAIN_CHANNELS if group is None else GROUP_CHANNELS
+    return UNet(3, 1, group, channels, **architecture)
 
 
 def matched_channels(name: str, channels: Sequence[int], **architecture: Any) -> list[int]:
@@ -59,19 +68,17 @@ def matched_channels(name: str, channels: Sequence[int], **architecture: Any) ->
         `channels`, scaled by one factor and rounded. At widths of a few channels the rounding can
         leave a difference of some ten per cent.
     """
-    wanted = parameters(build_network(NETWORKS[0], channels, **architecture))
-    tried: dict[tuple[int, ...], int] = {}
-    narrow, wide = 0.0, 2.0
-    for _ in range(12):
-        factor = (narrow + wide) / 2
-        scaled = tuple(max(1, round(factor * width)) for width in channels)
-        if scaled not in tried:
-            tried[scaled] = parameters(build_network(name, scaled, **architecture))
-        if tried[scaled] < wanted:
-            narrow = factor
-        else:
-            wide = factor
-    closest, _ = min(tried.items(), key=lambda item: abs(item[1] - wanted))
+    wanted = parameters(build_network("plain", channels, **architecture))
+
+    def scaled(step: int) -> tuple[int, ...]:
+        return tuple(max(1, round(step / _STEPS * width)) for width in channels)
+
+    @functools.cache
+    def size(widths: tuple[int, ...]) -> int:
+        return parameters(build_network(name, widths, **architecture))
+
+    wide = bisect_left(range(2 * _STEPS), wanted, lo=1, key=lambda step: size(scaled(step)))
+    closest = min(scaled(wide - 1), scaled(wide), key=lambda widths: abs(size(widths) - wanted))
     return list(closest)
 
 
@@ -91,14 +98,13 @@ def check_network(name: str, channels: Sequence[int] | None, size: int) -> None:
         UserError: an unknown network, widths that make no network, or a size that cannot be halved
             once for each level but the first.
     """
-    if name not in NETWORKS:
-        raise UserError(f"--network {name}: unknown; choose from {', '.join(NETWORKS)}")
+    require_network(name, NETWORKS)
     if channels is not None and (len(channels) < 2 or min(channels) < 1):
         raise UserError(
             f"--channels {' '.join(map(str, channels))}: give two or more positive widths, "
             "for example 16 32 64 128"
         )
-    levels = SLIDES_LEVELS if channels is None else len(channels)
+    levels = len(PLAIN_CHANNELS if channels is None else channels)
     step = 2 ** (levels - 1)
     if size < 1 or size % step:
         below, above = size // step * step, (size // step + 1) * step

@@ -1,23 +1,36 @@
-"""The networks of the tumour study: the 3D U-Nets of `gcnn.models`."""
+"""The networks of the tumour study: 3D U-Nets on a window of scales, and plain ones."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+import math
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
-from torch import nn
+import torch
 
 from experiments.common.errors import UserError
+from experiments.common.networks import parameters, require_network
 from experiments.tumour.datamodule import MULTIPLE, TumourData
-from gcnn import models
+from gcnn.groups import ScaleTranslation
+from gcnn.models import UNet
 
 __all__ = ["NETWORKS", "build_network", "check_network", "network_arguments"]
 
-NETWORKS: tuple[str, ...] = tuple(models.TUMOUR_UNETS)
+NETWORKS = ("plain", "plain_parameters", "plain_width", "scale_mean", "scale_max")
 """Names of the networks, the plain U-Net first."""
 
 MOST_LEVELS = MULTIPLE.bit_length() - 1
 """Of the scale-equivariant networks: the plain one has a level more, and volumes must fit it."""
+
+_SCALES = (1.0, 0.9, 0.81, 0.729)
+_FIELDS = (4, 8, 16, 32)
+# A Gaussian needs a window of three standard deviations to either side to be scaled faithfully.
+_SCALE_KERNEL_SIZE, _PLAIN_KERNEL_SIZE = 7, 3
+# In how many steps the widths of a network grow from none to those of another.
+_STEPS = 64
 
 
 def build_network(
@@ -26,8 +39,25 @@ def build_network(
     out_channels: int,
     channels: Sequence[int] | None = None,
     **architecture: Any,
-) -> nn.Module:
+) -> UNet:
     """The 3D U-Net `name`, from volumes `(batch, in_channels, D, H, W)` to logits of the regions.
+
+    All have residual units, strided convolutions down and transposed convolutions up. With the
+    scale networks' 4-8-16-32 fields as `channels`:
+
+    - `scale_mean`, `scale_max`: four scales 0.9^i that do not interact, the mean or maximum over
+      them before the head, and windows of 7³;
+    - `plain`: ordinary, at the usual size of 16-32-64-128-256: as `plain_width`, and one more
+      level of twice the width;
+    - `plain_parameters`: ordinary, with as many parameters as the scale networks; the widths are
+      searched;
+    - `plain_width`: ordinary, with as many channels as they have fields × scales, 16-32-64-128.
+
+    Normalisation is by batch unless asked otherwise. `norm="instance"` does without running
+    statistics, which one or two volumes in a batch make noisy; but its statistics change with the
+    share of a volume that is background, and so with scale, and that costs more equivariance than
+    everything else in the network. A map of a single voxel has no such statistics, so with it the
+    ordinary networks need more than one multiple of `size_multiple` on some axis.
 
     Args:
         name: one of `NETWORKS`.
@@ -41,13 +71,43 @@ def build_network(
         UserError: there is no such network.
         ValueError: the channels or the architecture make no network.
     """
-    if name not in NETWORKS:
-        raise UserError(f"unknown network {name!r}; choose from {', '.join(NETWORKS)}")
-    widths = None if channels is None else tuple(channels)
-    network: nn.Module = models.tumour_unet(
-        name, in_channels, out_channels, channels=widths, **architecture
-    )
-    return network
+    require_network(name, NETWORKS)
+    fields = _FIELDS if channels is None else tuple(channels)
+    group = ScaleTranslation(_SCALES, dim=3)
+    convolving = {"block": "residual", "downsampling": "strided", "upsampling": "transposed"}
+    unet = partial(UNet, in_channels, out_channels, **convolving)
+    plain = partial(unet, None, dim=3, **{"kernel_size": _PLAIN_KERNEL_SIZE, **architecture})
+    scale = partial(unet, group, fields, **{"kernel_size": _SCALE_KERNEL_SIZE, **architecture})
+    wide = tuple(group.order * width for width in fields)
+    match name:
+        case "plain":
+            return plain((*wide, *(2 * width for width in wide[-1:])))
+        case "plain_width":
+            return plain(wide)
+        case "plain_parameters":
+            with torch.device("meta"):
+                wanted = parameters(scale())
+                widths = _widths_with(wanted, fields, lambda widths: parameters(plain(widths)))
+            return plain(widths)
+        case _:
+            return scale(pool=name.removeprefix("scale_"))
+
+
+def _widths_with(
+    wanted: int, plan: Sequence[int], parameters: Callable[[Sequence[int]], int]
+) -> tuple[int, ...]:
+    """The widths nearly in the proportions of `plan` that give closest to `wanted` parameters."""
+
+    def scaled(n: int) -> list[float]:
+        return [width * n / _STEPS for width in plan]
+
+    def rounded_up(n: int) -> int:
+        return parameters([math.ceil(width) for width in scaled(n)])
+
+    smallest_too_large = 1 + bisect_left(range(1, 64 * _STEPS), wanted, key=rounded_up)
+    # Rounding each level up or down, as it suits, then comes within a percent.
+    choices = [(max(1, int(width)), math.ceil(width)) for width in scaled(smallest_too_large)]
+    return min(itertools.product(*choices), key=lambda widths: abs(parameters(widths) - wanted))
 
 
 def network_arguments(options: dict[str, Any], data: TumourData) -> dict[str, Any]:
@@ -71,8 +131,7 @@ def check_network(name: str, channels: Sequence[int] | None) -> None:
     Raises:
         UserError: an unknown network, or widths that make no network for the volumes of the data.
     """
-    if name not in NETWORKS:
-        raise UserError(f"--network {name}: unknown; choose from {', '.join(NETWORKS)}")
+    require_network(name, NETWORKS)
     if channels is not None and (not 2 <= len(channels) <= MOST_LEVELS or min(channels) < 1):
         raise UserError(
             f"--channels {' '.join(map(str, channels))}: give 2 to {MOST_LEVELS} positive widths, "

@@ -11,8 +11,7 @@ from gcnn.fields import Regular
 from gcnn.filters import Basis
 from gcnn.groups import Group, require_group
 from gcnn.layers import GroupPool
-from gcnn.models.building_blocks import BuildingBlocks
-from gcnn.models.ordinary import CONVOLUTIONS
+from gcnn.models.building_blocks import CONVOLUTIONS, BuildingBlocks
 
 
 class UNet(nn.Module):

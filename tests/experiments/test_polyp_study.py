@@ -14,15 +14,10 @@ import yaml
 
 from experiments.common.cli import Command, run_command_line
 from experiments.common.errors import UserError
+from experiments.common.networks import parameters
 from experiments.common.runs import RunFolder, load_network
 from experiments.polyp.__main__ import main
-from experiments.polyp.networks import (
-    NETWORKS,
-    build_network,
-    matched_channels,
-    network_arguments,
-    parameters,
-)
+from experiments.polyp.networks import build_network, network_arguments
 from experiments.polyp.study import StudyOptions
 from experiments.polyp.train import TrainOptions
 
@@ -212,14 +207,6 @@ def test_a_training_that_makes_no_sense_is_refused_before_anything_is_made(
 def test_a_study_that_makes_no_sense_is_refused(changes, message, tmp_path):
     with pytest.raises(UserError, match=message):
         StudyOptions(out=tmp_path, **changes)
-
-
-@pytest.mark.parametrize("network", NETWORKS)
-def test_matched_networks_have_nearly_as_many_parameters_as_the_plain_one(network):
-    channels = [8, 16, 32, 64]
-    plain = parameters(build_network("plain", channels))
-    matched = parameters(build_network(network, matched_channels(network, channels)))
-    assert matched == pytest.approx(plain, rel=0.25)
 
 
 def test_the_generated_data_can_be_written_and_trained_on(tmp_path):

@@ -5,60 +5,13 @@ import torch
 from torch import nn
 
 from gcnn import filters, groups, layers
-from gcnn.models import POLYP_UNETS, UNet, polyp_unet
+from gcnn.models import UNet
 from tests.gcnn.cases import cube
-
-
-def parameters(model):
-    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def convolutions(model):
     kinds = (nn.Conv2d, layers.LiftingConv, layers.GroupConv)
     return [module for module in model.modules() if isinstance(module, kinds)]
-
-
-def test_the_plain_polyp_network_has_1965569_parameters():
-    assert parameters(polyp_unet("plain")) == 1_965_569
-
-
-def test_the_p4_polyp_network_is_within_two_permille_of_the_slides():
-    assert parameters(polyp_unet("p4")) == pytest.approx(1_964_029, rel=0.002)
-
-
-def test_interpolated_networks_grow_with_n_and_steerable_ones_are_smaller():
-    count = {name: parameters(polyp_unet(name)) for name in POLYP_UNETS}
-    assert count["p4"] < count["se2_8"] < count["se2_12"]
-    for n in (8, 12):
-        # 6 functions instead of 9 pixels.
-        ratio = count[f"steerable_{n}"] / count[f"se2_{n}"]
-        assert ratio == pytest.approx(6 / 9, rel=0.01)
-
-
-@pytest.mark.parametrize("name", POLYP_UNETS)
-def test_every_named_network_maps_an_image_to_logits(name):
-    model = polyp_unet(name, channels=(2, 3, 4))
-    assert model.size_multiple == 4
-    assert model(torch.randn(2, 3, 8, 12)).shape == (2, 1, 8, 12)
-
-
-def test_named_networks_have_the_widths_of_the_slides():
-    widths = [level[0][0].out_channels for level in polyp_unet("plain").encoder]
-    assert widths == [16, 32, 64, 128, 256]
-    widths = [level[0][0].out_channels for level in polyp_unet("p4").encoder]
-    assert widths == [8, 16, 32, 64, 128]
-    assert polyp_unet("p4").size_multiple == 16
-
-
-def test_an_unknown_name_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match="unknown network 'p8'; the polyp U-Nets are plain, p4,"):
-        polyp_unet("p8")
-
-
-def test_options_of_the_named_networks_are_those_of_the_unet():
-    model = polyp_unet("p4", 1, 2, (2, 3), norm="none", pool="mean", kernel_size=5)
-    assert model.lift[0].kernel_size == 5 and model.project.mode == "mean"
-    assert model(torch.randn(1, 1, 8, 8)).shape == (1, 2, 8, 8)
 
 
 def test_every_level_is_two_convolutions_with_norm_and_activation():

@@ -8,15 +8,19 @@ from functools import partial
 import pytest
 import torch
 
-from gcnn.models import polyp_unet, tumour_unet
+from gcnn import groups
+from gcnn.models import UNet
 
+CONVOLVING = {"block": "residual", "downsampling": "strided", "upsampling": "transposed"}
+SCALES = groups.ScaleTranslation([1.0, 0.9, 0.81, 0.729], dim=3)
 NETWORKS = {
-    **{
-        name: partial(polyp_unet, name)
-        for name in ("plain", "p4", "se2_8", "steerable_8", "dihedral_8")
-    },
-    "tumour_plain": partial(tumour_unet, "plain_width", 3, norm="batch"),
-    "tumour_scale": partial(tumour_unet, "scale_mean", 3, norm="batch"),
+    "plain": partial(UNet, 3, 1),
+    "p4": partial(UNet, 3, 1, groups.P4()),
+    "se2_8": partial(UNet, 3, 1, groups.SE2(8)),
+    "steerable_8": partial(UNet, 3, 1, groups.SteerableSE2(8)),
+    "dihedral_8": partial(UNet, 3, 1, groups.Dihedral(8)),
+    "volume_plain": partial(UNet, 3, 1, dim=3, **CONVOLVING),
+    "volume_scale": partial(UNet, 3, 1, SCALES, kernel_size=7, pool="mean", **CONVOLVING),
 }
 over_names = pytest.mark.parametrize("name", NETWORKS)
 
@@ -28,7 +32,7 @@ def network(name, seed=0):
 
 @pytest.fixture
 def x(name):
-    size = (4, 6, 8) if name.startswith("tumour") else (8, 8)
+    size = (4, 6, 8) if name.startswith("volume") else (8, 8)
     return torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
 
 
@@ -92,7 +96,7 @@ def test_channels_last_is_kept_to_the_logits(name, x):
     with torch.no_grad():
         expected = model(x)
         layout = torch.channels_last if model.dim == 2 else torch.channels_last_3d
-        if name != "tumour_scale":
+        if name != "volume_scale":
             # PyTorch takes any parameter of four axes for images, and refuses volumes' layout.
             model = model.to(memory_format=layout)
         model.head = torch.nn.Identity()

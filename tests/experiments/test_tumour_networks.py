@@ -1,20 +1,19 @@
-"""The named 3D U-Nets: what each is, and that the scale networks are what they promise."""
+"""The networks of the tumour study: what each is, and what the scale networks commute with."""
 
 import pytest
 import torch
 from torch import nn
 
+from experiments.common.errors import UserError
+from experiments.common.networks import parameters
+from experiments.tumour.networks import NETWORKS, build_network
 from gcnn import groups, layers
 from gcnn.layers.convolution import Convolution
-from gcnn.models import TUMOUR_UNETS, ResidualUnit, tumour_unet
+from gcnn.models import ResidualUnit
 from tests.gcnn.cases import relative_error
 from tests.gcnn.models.test_unet_exactness import EXACT, trained
 
 SCALE = ("scale_mean", "scale_max")
-
-
-def parameters(model):
-    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def volume(*size, channels=4, dtype=torch.float32):
@@ -22,14 +21,14 @@ def volume(*size, channels=4, dtype=torch.float32):
 
 
 def test_the_networks_have_their_widths():
-    assert tumour_unet("plain").channels == (16, 32, 64, 128, 256)
-    assert tumour_unet("plain_width").channels == (16, 32, 64, 128)
-    assert tumour_unet("scale_mean").channels == (4, 8, 16, 32)
+    assert build_network("plain", 4, 1).channels == (16, 32, 64, 128, 256)
+    assert build_network("plain_width", 4, 1).channels == (16, 32, 64, 128)
+    assert build_network("scale_mean", 4, 1).channels == (4, 8, 16, 32)
 
 
-@pytest.mark.parametrize("name", TUMOUR_UNETS)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_every_network_maps_a_volume_to_logits(name):
-    model = tumour_unet(name, 2, 3, channels=(2, 3))
+    model = build_network(name, 2, 3, channels=(2, 3))
     assert model(volume(8, 12, 16, channels=2)).shape == (1, 3, 8, 12, 16)
 
 
@@ -37,7 +36,7 @@ def test_every_network_maps_a_volume_to_logits(name):
     ("name", "size_multiple"), [("scale_max", 8), ("plain_width", 8), ("plain", 16)]
 )
 def test_sizes_are_multiples_of_the_halvings(name, size_multiple):
-    model = tumour_unet(name)
+    model = build_network(name, 4, 1)
     assert model.size_multiple == size_multiple
     with pytest.raises(ValueError, match=f"must be a multiple of {size_multiple}"):
         model(volume(16, 16, 12))
@@ -50,24 +49,24 @@ def test_sizes_are_multiples_of_the_halvings(name, size_multiple):
 def test_the_matched_network_has_as_many_parameters_as_the_scale_networks(
     channels, within, options
 ):
-    wanted = parameters(tumour_unet("scale_mean", channels=channels, **options))
-    matched = tumour_unet("plain_parameters", channels=channels, **options)
+    wanted = parameters(build_network("scale_mean", 4, 1, channels=channels, **options))
+    matched = build_network("plain_parameters", 4, 1, channels=channels, **options)
     assert parameters(matched) == pytest.approx(wanted, rel=within)
     assert matched.channels == tuple(sorted(matched.channels))
 
 
 def test_searching_widths_leaves_the_random_numbers_alone():
     torch.manual_seed(0)
-    one = tumour_unet("plain_parameters", channels=(2, 3))
+    one = build_network("plain_parameters", 4, 1, channels=(2, 3))
     torch.manual_seed(0)
-    tumour_unet("plain_parameters", channels=(2, 3))
+    build_network("plain_parameters", 4, 1, channels=(2, 3))
     torch.manual_seed(0)
-    other = tumour_unet("plain_parameters", channels=(2, 3))
+    other = build_network("plain_parameters", 4, 1, channels=(2, 3))
     assert torch.equal(one.head.weight, other.head.weight)
 
 
 def test_ordinary_networks_are_the_scale_networks_without_a_group():
-    model = tumour_unet("plain_width", channels=(2, 3))
+    model = build_network("plain_width", 4, 1, channels=(2, 3))
     assert model.group is None and model.channels == (8, 12)
     assert all(isinstance(level, ResidualUnit) for level in model.encoder)
     assert isinstance(model.down[0][0], nn.Conv3d) and isinstance(
@@ -78,19 +77,19 @@ def test_ordinary_networks_are_the_scale_networks_without_a_group():
 
 
 def test_scale_networks_have_four_scales_and_project_over_them():
-    model = tumour_unet("scale_mean")
+    model = build_network("scale_mean", 4, 1)
     assert isinstance(model.group, groups.ScaleTranslation)
     diagonals = torch.diagonal(model.group.matrices, dim1=1, dim2=2)
     torch.testing.assert_close(diagonals, 0.9 ** torch.arange(4.0).double()[:, None].expand(4, 3))
     assert isinstance(model.down[0][0], layers.GroupConv) and model.down[0][0].stride == 2
     assert isinstance(model.up[0][0], layers.GroupConvTranspose)
     assert model.encoder[0].body[0][0].kernel_size == 7
-    assert model.project.mode == "mean" and tumour_unet("scale_max").project.mode == "max"
+    assert model.project.mode == "mean" and build_network("scale_max", 4, 1).project.mode == "max"
 
 
 def test_scales_do_not_interact_before_the_projection():
     torch.manual_seed(0)
-    model = tumour_unet("scale_mean", 1, channels=(2, 3), norm="none").eval()
+    model = build_network("scale_mean", 1, 1, channels=(2, 3), norm="none").eval()
     features = torch.randn(1, 2, 4, 8, 8, 8)
     changed = features.clone()
     changed[:, :, 1] += 1
@@ -126,7 +125,7 @@ def move_filters(model, move):
 )
 def test_axis_swaps_and_flips_of_the_volume_are_those_of_the_filters(name, options, move):
     x = volume(8, 12, 16, channels=1, dtype=torch.float64)
-    model = trained(tumour_unet(name, 1, channels=(2, 3), **options), x)
+    model = trained(build_network(name, 1, 1, channels=(2, 3), **options), x)
     with torch.no_grad():
         expected = move(model(x))
         assert relative_error(expected, model(move(x))) > 0.01
@@ -135,19 +134,17 @@ def test_axis_swaps_and_flips_of_the_volume_are_those_of_the_filters(name, optio
 
 
 def test_options_are_those_of_the_unet():
-    model = tumour_unet("scale_max", 1, 1, (2, 3), norm="batch", kernel_size=5, dropout=0.2)
+    model = build_network("scale_max", 1, 1, (2, 3), norm="batch", kernel_size=5, dropout=0.2)
     assert isinstance(model.lift[1], layers.GroupBatchNorm) and model.lift[0].kernel_size == 5
     assert any(isinstance(module, layers.GroupDropout) for module in model.modules())
 
 
-@pytest.mark.parametrize("name", TUMOUR_UNETS)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_no_levels_are_refused(name):
     with pytest.raises(ValueError, match="channels must be positive integers, one for each level"):
-        tumour_unet(name, channels=())
+        build_network(name, 4, 1, channels=())
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones():
-    with pytest.raises(
-        ValueError, match="unknown network 'scale'; the tumour U-Nets are plain, pl"
-    ):
-        tumour_unet("scale")
+    with pytest.raises(UserError, match="scale: unknown; choose from plain, plain_parameters,"):
+        build_network("scale", 4, 1)
