@@ -15,8 +15,8 @@ class Field(ABC):
     `ρ(h)⁻¹ = ρ(h)ᵀ`. On a window of an infinite group ρ(h) has a row of zeros for what comes from
     outside.
 
-    A new field says its `size`, its `action`, what is `invariant`, and how to `evaluate` it. It
-    should compare by value, as a frozen dataclass does.
+    A new field says its `size`, its `action`, what is `invariant`, and how to `evaluate` it, if it
+    is no list of samples. It should compare by value, as a frozen dataclass does.
     """
 
     size: int
@@ -58,10 +58,10 @@ class Field(ABC):
         """The fields of constant functions, `(channels,)` to `(channels, size)`."""
         return values[:, None] * self.invariant.to(values)
 
-    @abstractmethod
     def evaluate(self, features: Tensor) -> Tensor:
-        """The values that pooling over the group works on, `(batch, channels, S, *space)`.
+        """The values that pooling over the group works on; the numbers themselves unless told.
 
         Args:
-            features: `(batch, channels, size, *space)`.
+            features: `(batch, channels, size, *space)`, to `(batch, channels, S, *space)`.
         """
+        return features

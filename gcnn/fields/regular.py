@@ -47,9 +47,6 @@ class Regular(Field):
     def invariant(self) -> Tensor:
         return torch.ones(self.size, dtype=torch.float64)
 
-    def evaluate(self, features: Tensor) -> Tensor:
-        return features
-
     def constant(self, values: Tensor) -> Tensor:
         return values[:, None].expand(-1, self.size)
 

@@ -26,9 +26,6 @@ class Trivial(Field):
     def invariant(self) -> Tensor:
         return torch.ones(1, dtype=torch.float64)
 
-    def evaluate(self, features: Tensor) -> Tensor:
-        return features
-
     @ordinary_tensors()
     def action(self, matrix: Tensor) -> Tensor:
         return torch.ones(1, 1, dtype=torch.float64)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -56,7 +58,8 @@ class Basis(ABC):
             raise ValueError(f"kernel_size must be a positive integer, got {kernel_size!r}")
         if isinstance(self, nn.Module):
             return self.move(matrices, kernel_size)
-        return _sample(self, MatrixKey(matrices), kernel_size)
+        moved: Tensor = remembered(type(self).move, self, matrices, kernel_size)
+        return moved
 
 
 def window_size(scale: float, kernel_size: int) -> int:
@@ -71,21 +74,31 @@ def window_size(scale: float, kernel_size: int) -> int:
     return kernel_size + 2 * max(0, grown)
 
 
-class MatrixKey:
-    """Matrices that compare by value, to remember what was made of them."""
-
-    def __init__(self, matrices: Tensor) -> None:
-        self.matrices = matrices
-        self.key = (tuple(matrices.shape), tuple(matrices.flatten().tolist()))
-
-    def __hash__(self) -> int:
-        return hash(self.key)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, MatrixKey) and self.key == other.key
+def remembered(make: Callable[..., Any], basis: Basis, matrices: Tensor, kernel_size: int) -> Any:
+    """What a method of a basis makes of matrices and a kernel size, once for equal arguments."""
+    entries = tuple(matrices.flatten().tolist())
+    return _made(make, basis, matrices.shape, entries, kernel_size)
 
 
-@functools.lru_cache(maxsize=128)
-def _sample(basis: Basis, matrices: MatrixKey, kernel_size: int) -> Tensor:
+@functools.lru_cache(maxsize=256)
+def _made(
+    make: Callable[..., Any],
+    basis: Basis,
+    shape: torch.Size,
+    entries: tuple[float, ...],
+    kernel_size: int,
+) -> Any:
     with torch.no_grad(), ordinary_tensors():
-        return basis.move(matrices.matrices, kernel_size)
+        matrices = torch.tensor(entries, dtype=torch.float64).view(shape)
+        return make(basis, matrices, kernel_size)
+
+
+def require_orthogonal(turns: Tensor, matrices: Tensor, served: str, fault: str) -> None:
+    """Refuse the matrices of which the `turns` `(|H|, d, d)` change lengths; names the worst."""
+    excess = turns @ turns.mT - torch.eye(turns.shape[-1], dtype=turns.dtype)
+    worst = int(excess.abs().amax(dim=(1, 2)).argmax())
+    if excess[worst].abs().max() > _SAME:
+        raise ValueError(
+            f"{served}; element {worst} is {matrices[worst].tolist()}, which {fault}; "
+            "filters.Pixels can serve it"
+        )

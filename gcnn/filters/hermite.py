@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gcnn.filters.basis import window_size
+from gcnn.filters.basis import require_orthogonal, window_size
 from gcnn.filters.separable import Factors, SeparableBasis
 from gcnn.geometry import scales_of
 
@@ -83,10 +83,8 @@ class HermiteGaussian(SeparableBasis):
 
     def factorise(self, matrices: Tensor, kernel_size: int) -> Factors | None:
         scales, turns = _similarities(matrices)
-        still = torch.eye(matrices.shape[-1], dtype=turns.dtype)
-        if (turns - still).abs().max() > _SAME:
-            return None
-        return self._factors(scales, matrices.shape[-1], kernel_size)
+        still = all(_is_identity(turn) for turn in turns)
+        return self._factors(scales, matrices.shape[-1], kernel_size) if still else None
 
     def _factors(self, scales: Tensor, dim: int, kernel_size: int) -> Factors:
         degrees = self.degrees(dim, kernel_size)
@@ -114,21 +112,18 @@ class HermiteGaussian(SeparableBasis):
             )
         sigma = self.sigma or (kernel_size - 1) / 2 / self.half_width
         windows = [window_size(scale, kernel_size) for scale in scales]
-        return torch.stack(
-            [
-                F.pad(
-                    _corrected(self.order, sigma * scale, window),
-                    [(max(windows) - window) // 2] * 2,
-                )
-                for scale, window in zip(scales, windows, strict=True)
-            ]
-        )
+        tables = []
+        for scale, window in zip(scales, windows, strict=True):
+            outside = (max(windows) - window) // 2
+            own = _corrected(self.order, sigma * scale, window)
+            tables.append(F.pad(own, (outside, outside)))
+        return torch.stack(tables)
 
     def _steering(self, turn: Tensor, kernel_size: int) -> Tensor:
         """D `(K, K)` with `φ_k(R⁻¹y) = Σ_l D_kl φ_l(y)`."""
         dim = turn.shape[-1]
         degrees = self.degrees(dim, kernel_size)
-        if (turn - torch.eye(dim, dtype=turn.dtype)).abs().max() <= _SAME:
+        if _is_identity(turn):
             return torch.eye(len(degrees), dtype=turn.dtype)
         generator = torch.Generator().manual_seed(0)
         points = torch.randn(4 * len(degrees), dim, generator=generator, dtype=turn.dtype)
@@ -144,18 +139,15 @@ class HermiteGaussian(SeparableBasis):
 
 def _similarities(matrices: Tensor) -> tuple[Tensor, Tensor]:
     """Matrices as scales `(|H|,)` times orthogonal ones `(|H|, d, d)`."""
-    dim = matrices.shape[-1]
     scales = scales_of(matrices)
     turns = matrices / scales[:, None, None]
-    excess = (turns @ turns.mT - torch.eye(dim, dtype=matrices.dtype)).abs().amax(dim=(1, 2))
-    worst = int(excess.argmax())
-    if excess[worst] > _SAME:
-        raise ValueError(
-            "Hermite-Gaussian functions serve scalings, rotations and mirrors; element "
-            f"{worst} is {matrices[worst].tolist()}, which shears or stretches; filters.Pixels "
-            "can serve it"
-        )
+    served = "Hermite-Gaussian functions serve scalings, rotations and mirrors"
+    require_orthogonal(turns, matrices, served, "shears or stretches")
     return scales, turns
+
+
+def _is_identity(turn: Tensor) -> bool:
+    return bool((turn - torch.eye(len(turn), dtype=turn.dtype)).abs().max() <= _SAME)
 
 
 def _hermite(order: int, x: Tensor) -> Tensor:

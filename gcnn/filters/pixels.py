@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from gcnn.filters.basis import Basis, window_size
 from gcnn.geometry import axis_matrix, grid_points, scales_of
+from gcnn.geometry.coordinates import centred_indices
 
 _LARGEST_TABLE = 2**32  # bytes
 
@@ -46,11 +48,9 @@ class Pixels(Basis):
         functions = torch.zeros(kernel_size**dim, order, *(largest,) * dim, dtype=torch.float64)
         for element, (matrix, window) in enumerate(zip(matrices, windows, strict=True)):
             moved = self.operator(matrix, kernel_size, window).to_dense().T
-            grown = (largest - window) // 2
-            own = functions[:, element]
-            for axis in range(1, 1 + dim):
-                own = own.narrow(axis, grown, window)
-            own.copy_(torch.unflatten(moved, -1, (window,) * dim))
+            outside = (largest - window) // 2
+            moved = torch.unflatten(moved, -1, (window,) * dim)
+            functions[:, element] = F.pad(moved, (outside, outside) * dim)
         if self.disc:
             radius = grid_points((kernel_size,) * dim).norm(dim=-1)
             functions = functions[(radius <= (kernel_size - 1) / 2).flatten()]
@@ -70,9 +70,8 @@ class Pixels(Basis):
             `|det matrix|`.
         """
         dim, window = matrix.shape[-1], window or kernel_size
-        pixels = torch.cartesian_prod(*(torch.arange(window),) * dim).view(-1, dim)
-        centred = pixels.double() - (window - 1) / 2
-        places = centred @ torch.linalg.inv(axis_matrix(matrix)).T + (kernel_size - 1) / 2
+        pixels = centred_indices((window,) * dim).flatten(0, -2)
+        places = pixels @ torch.linalg.inv(axis_matrix(matrix)).T + (kernel_size - 1) / 2
         around = torch.cartesian_prod(*(torch.arange(2),) * dim).view(-1, dim)
         corners = places.floor().long()[:, None] + around
         weights = (1 - (places[:, None] - corners).abs()).prod(dim=-1)

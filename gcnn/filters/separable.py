@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from abc import abstractmethod
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from gcnn.filters.basis import Basis, MatrixKey
-from gcnn.geometry import ordinary_tensors
+from gcnn.filters.basis import Basis, remembered
 
 
 @dataclass(frozen=True)
@@ -77,10 +75,6 @@ class SeparableBasis(Basis):
 
     def factors(self, matrices: Tensor, kernel_size: int) -> Factors | None:
         """`factorise`, remembered: layers of a network share the result and must not change it."""
-        return _factors(self, MatrixKey(matrices), kernel_size)
-
-
-@functools.lru_cache(maxsize=128)
-def _factors(basis: SeparableBasis, matrices: MatrixKey, kernel_size: int) -> Factors | None:
-    with torch.no_grad(), ordinary_tensors():
-        return basis.factorise(matrices.matrices, kernel_size)
+        make = type(self).factorise
+        factors: Factors | None = remembered(make, self, matrices, kernel_size)
+        return factors

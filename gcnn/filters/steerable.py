@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gcnn.filters.basis import Basis
+from gcnn.filters.basis import Basis, require_orthogonal
 
 
 @dataclass(frozen=True)
@@ -53,29 +53,20 @@ class SteerableBasis(Basis):
         """The complex functions, unmoved."""
 
     def move(self, matrices: Tensor, kernel_size: int) -> Tensor:
-        self._require_isometries(matrices)
-        functions = self.circular_functions(kernel_size)
-        moved = torch.stack([_moved(functions, matrix) for matrix in matrices], dim=1)
-        has_imaginary_part = functions.frequencies > 0
-        # Real and imaginary parts of one function stay neighbours: k = (f, part).
-        parts = torch.stack([moved.real, moved.imag], dim=1).flatten(0, 1)
-        keep = torch.stack([torch.ones_like(has_imaginary_part), has_imaginary_part], 1).flatten()
-        return parts[keep].contiguous()
-
-    def _require_isometries(self, matrices: Tensor) -> None:
-        dim = matrices.shape[-1]
+        name, dim = type(self).__name__, matrices.shape[-1]
         if dim != 2:
             raise ValueError(
-                f"{type(self).__name__} serves groups of the plane, not of {dim}D space; "
-                "filters.Pixels serves any dimension"
+                f"{name} serves groups of the plane, not of {dim}D space; filters.Pixels serves "
+                "any dimension"
             )
-        excess = matrices @ matrices.mT - torch.eye(dim, dtype=matrices.dtype)
-        worst = int(excess.abs().amax(dim=(1, 2)).argmax())
-        if excess[worst].abs().max() > 1e-9:
-            raise ValueError(
-                f"{type(self).__name__} serves rotations and mirrors; element {worst} is "
-                f"{matrices[worst].tolist()}, which changes lengths; filters.Pixels can serve it"
-            )
+        served = f"{name} serves rotations and mirrors"
+        require_orthogonal(matrices, matrices, served, "changes lengths")
+        functions = self.circular_functions(kernel_size)
+        moved = torch.stack([_moved(functions, matrix) for matrix in matrices], dim=1)
+        # Real and imaginary parts of one function stay neighbours: k = (f, part).
+        parts = torch.stack([moved.real, moved.imag], dim=1)
+        turning = functions.frequencies > 0
+        return parts[torch.stack([torch.ones_like(turning), turning], dim=1)]
 
 
 def _moved(functions: CircularFunctions, matrix: Tensor) -> Tensor:

@@ -56,10 +56,9 @@ def snap(matrix: Tensor) -> Tensor:
 
 def _cartesian_from_axes(dim: int) -> Tensor:
     """The signed permutation `(dim, dim)` that takes axis coordinates to `(x, y[, z])`."""
-    change = torch.zeros(dim, dim, dtype=torch.float64)
-    for coordinate in range(dim):
-        change[coordinate, dim - 1 - coordinate] = -1.0 if coordinate == 1 else 1.0
-    return change
+    signs = torch.ones(dim, dtype=torch.float64)
+    signs[1:2] = -1
+    return signs.diag().flip(1)
 
 
 def scales_of(matrices: Tensor) -> Tensor:
@@ -97,9 +96,13 @@ def grid_points(size: Sequence[int]) -> Tensor:
     Returns:
         `(*size, d)` float64, in pixels, last axis `(x, y[, z])`.
     """
+    return centred_indices(size) @ _cartesian_from_axes(len(size)).T
+
+
+def centred_indices(size: Sequence[int]) -> Tensor:
+    """The indices of the pixels of a grid, less those of its centre, `(*size, d)` float64."""
     axes = [torch.arange(n, dtype=torch.float64) - (n - 1) / 2 for n in size]
-    mesh = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
-    return mesh @ _cartesian_from_axes(len(size)).T
+    return torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
 
 
 @ordinary_tensors()

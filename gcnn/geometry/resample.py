@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gcnn.geometry.axes import along_axis
-from gcnn.geometry.coordinates import as_grid_symmetry, axis_matrix
+from gcnn.geometry.coordinates import as_grid_symmetry, axis_matrix, centred_indices
 from gcnn.geometry.tensor_construction import ordinary_tensors
 
 INTERPOLATIONS = ("nearest", "linear", "cubic", "quintic")
@@ -71,10 +71,13 @@ def transform(image: Tensor, matrix: Tensor, interpolation: str = "cubic") -> Te
         return _rounded(transform(image.double(), matrix, interpolation), image.dtype)
     along_axes = axis_matrix(matrix)
     if torch.equal(along_axes, along_axes.diagonal().diag()):
-        return _stretch(image, along_axes.diagonal().tolist(), interpolation)
-    size = tuple(image.shape[-dim:])
-    points = _source_points(size, matrix).to(image.device)
-    return _sample(image, points, interpolation)
+        # Small products, axis after axis, instead of a sum over all combinations of taps.
+        for axis, factor in enumerate(along_axes.diagonal().tolist(), start=image.ndim - dim):
+            size = image.shape[axis]
+            image = along_axis(image, axis, stretching(size, factor, interpolation, size).to(image))
+        return image
+    points = _source_points(image.shape[-dim:], matrix)
+    return _sample(image, points.to(image.device), interpolation)
 
 
 def _rounded(values: Tensor, dtype: torch.dtype) -> Tensor:
@@ -82,19 +85,6 @@ def _rounded(values: Tensor, dtype: torch.dtype) -> Tensor:
     limits = torch.iinfo(dtype)
     # The largest int64 is no float64, and the next one above would wrap around.
     return values.round().clamp(limits.min, min(limits.max, 2**63 - 1024)).to(dtype)
-
-
-def _stretch(image: Tensor, factors: Sequence[float], interpolation: str) -> Tensor:
-    """`image` `(*, *space)` with every axis stretched by its factor about the centre.
-
-    One axis after the other: `d` products with small matrices instead of a sum over all
-    combinations of taps.
-    """
-    for axis, factor in enumerate(factors, start=image.ndim - len(factors)):
-        size = image.shape[axis]
-        operator = stretching(size, factor, interpolation, size).to(image)
-        image = along_axis(image, axis, operator)
-    return image
 
 
 @ordinary_tensors()
@@ -111,11 +101,10 @@ def stretching(size: int, factor: float, interpolation: str, stretched: int) -> 
 @ordinary_tensors()
 def _source_points(size: Sequence[int], matrix: Tensor) -> Tensor:
     """Axis coordinates `(prod(size), d)` in the input of every output pixel."""
-    axes = [torch.arange(n, dtype=torch.float64) - (n - 1) / 2 for n in size]
-    mesh = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).flatten(0, -2)
-    centre = torch.tensor([(n - 1) / 2 for n in size], dtype=torch.float64)
+    points = centred_indices(size).flatten(0, -2)
     inverse: Tensor = torch.linalg.inv(axis_matrix(matrix))
-    return mesh @ inverse.T + centre
+    # The corner has the index 0, so less its place is the index of the centre.
+    return points @ inverse.T - points[0]
 
 
 def _sample(image: Tensor, points: Tensor, interpolation: str) -> Tensor:

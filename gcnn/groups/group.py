@@ -10,7 +10,7 @@ from torch import Tensor
 from gcnn.fields import Field, Regular
 from gcnn.filters import Basis, Pixels
 from gcnn.geometry import find, ordinary_tensors, transform
-from gcnn.groups.tables import invertible, pairwise_relative, require_distinct, seen_elements
+from gcnn.groups.tables import elements_of, pairwise_relative, seen_elements, table
 
 
 class Group:
@@ -71,16 +71,16 @@ class Group:
         outside: str = "zero",
         field: Field | None = None,
     ) -> None:
-        self.matrices = _checked(matrices)
+        self.matrices = elements_of(matrices)
         self.order, self.dim = self.matrices.shape[:2]
         self.field = Regular(self.matrices) if field is None else field
         if field is not None and interacting is not None:
             raise ValueError("interacting needs one number for each element, so no field")
         self.basis = Pixels() if basis is None else basis
         self.name = name or f"{type(self).__name__}(order={self.order}, dim={self.dim})"
-        self.inverse = find(torch.linalg.inv(self.matrices), self.matrices)
-        products = self.matrices[:, None] @ self.matrices[None]
-        self.product = find(products.flatten(0, 1), self.matrices).unflatten(0, (self.order, -1))
+        inverse = torch.linalg.inv(self.matrices)
+        self.inverse = find(inverse, self.matrices)
+        self.product = table(self.matrices, self.matrices, among=self.matrices)
         self.interacting, self.outside = interacting, outside
         if interacting is None:
             if outside != "zero":
@@ -90,10 +90,8 @@ class Group:
                 )
             self.relative, self.relative_matrices = pairwise_relative(self.matrices)
         else:
-            self.interacting = self.relative_matrices = _checked(interacting)
-            relative = torch.linalg.inv(self.matrices)[:, None] @ self.matrices
-            index = find(relative.flatten(0, 1), self.relative_matrices)
-            self.relative = index.unflatten(0, (self.order, -1))
+            self.interacting = self.relative_matrices = elements_of(interacting)
+            self.relative = table(inverse, self.matrices, among=self.relative_matrices)
         self.sources = seen_elements(self.matrices, self.relative_matrices, outside)
         self.outputs = torch.arange(self.order)
         if outside == "valid":
@@ -188,9 +186,3 @@ class Group:
     def __deepcopy__(self, memo: dict[int, object]) -> Group:
         # A group never changes, so copies of a network share it.
         return self
-
-
-def _checked(matrices: Tensor | Sequence[Tensor]) -> Tensor:
-    matrices = invertible(matrices, "element")
-    require_distinct(matrices)
-    return matrices

@@ -18,12 +18,9 @@ def invertible(
 ) -> Tensor:
     """A copy of matrices `(n, d, d)`, or of a list of `(d, d)`, in float64 on the CPU.
 
-    Args:
-        matrices: real numbers.
-        name: what one of them is called, for the errors.
-
     Raises:
-        ValueError: matrices that are not square, real, finite and invertible; names the first.
+        ValueError: matrices that are not square, real, finite and invertible; calls the first of
+            them by `name`.
     """
     for position, matrix in enumerate(matrices):
         given = torch.as_tensor(matrix)
@@ -34,15 +31,22 @@ def invertible(
     if len(shapes) != 1 or len(shapes[0]) != 2 or shapes[0][0] != shapes[0][1]:
         raise ValueError(f"{name}s must be (d, d) matrices, got {len(listed)} of shape {shapes}")
     stacked = torch.stack([matrix.detach().cpu() for matrix in listed])
-    finite = stacked.isfinite().flatten(1).all(dim=1)
-    for holds, fault in (
-        (finite, "is not finite"),
-        (torch.linalg.det(stacked).abs() >= 1e-12, "cannot be inverted"),
+    for fails, fault in (
+        (~stacked.isfinite().flatten(1).all(dim=1), "is not finite"),
+        (~(torch.linalg.det(stacked).abs() >= 1e-12), "cannot be inverted"),
     ):
-        if not bool(holds.all()):
-            worst = int((~holds).nonzero()[0])
+        for worst in fails.nonzero().flatten().tolist():
             raise ValueError(f"{name} {worst}, {stacked[worst].tolist()}, {fault}")
     return stacked
+
+
+def elements_of(matrices: Tensor | Sequence[Tensor]) -> Tensor:
+    """`invertible` matrices, of which no two may be the same."""
+    matrices = invertible(matrices, "element")
+    first = find(matrices, matrices)
+    for second in (first != torch.arange(len(matrices))).nonzero().flatten().tolist():
+        raise ValueError(f"elements {int(first[second])} and {second} are the same matrix")
+    return matrices
 
 
 @ordinary_tensors()
@@ -93,48 +97,30 @@ def _close(elements: Tensor, generators: Tensor, limit: int) -> Tensor:
     return elements
 
 
-def pairwise_relative(matrices: Tensor) -> tuple[Tensor, Tensor]:
-    """The table of `h⁻¹h'` and the distinct matrices in it, the given ones first.
+def table(left: Tensor, right: Tensor, among: Tensor) -> Tensor:
+    """The index of every product of a left and a right matrix, `(L, R)`, -1 if it is not there."""
+    products = (left[:, None] @ right).flatten(0, 1)
+    return find(products, among).view(len(left), len(right))
 
-    Returns:
-        `(|H|, |H|)` indices, and `(M, d, d)` matrices.
-    """
+
+def pairwise_relative(matrices: Tensor) -> tuple[Tensor, Tensor]:
+    """The table `(|H|, |H|)` of `h⁻¹h'`, and the distinct matrices in it, the given ones first."""
     order, dim = matrices.shape[:2]
-    relative = (torch.linalg.inv(matrices)[:, None] @ matrices[None]).reshape(-1, dim, dim)
+    relative = (torch.linalg.inv(matrices)[:, None] @ matrices).view(-1, dim, dim)
     index = find(relative, matrices)
-    missing = (index < 0).nonzero().flatten()
-    others = relative[missing]
-    index[missing] = order + find(others, others)
+    others = relative[index < 0]
+    index[index < 0] = order + find(others, others)
     used, index = torch.unique(index, return_inverse=True)
     return index.view(order, order), torch.cat([matrices, others])[used]
 
 
 def seen_elements(matrices: Tensor, interacting: Tensor, outside: str) -> Tensor:
-    """The index of `h m` for every element h and every relative element m, `(|H|, M)`.
-
-    Args:
-        matrices: `(|H|, d, d)`.
-        interacting: `(M, d, d)`.
-        outside: for products that are not among the matrices: "replicate" gives the nearest one,
-            "zero" and "valid" give -1.
-
-    Raises:
-        ValueError: another `outside`.
-    """
+    """The table `(|H|, M)` of `h m` for relative elements m; see `Group` for `outside`."""
     if outside not in OUTSIDE:
         raise ValueError(f"outside must be one of {OUTSIDE}, got {outside!r}")
-    products = (matrices[:, None] @ interacting).flatten(0, 1)
-    index = find(products, matrices)
-    if outside == "replicate":
-        nearest = torch.cdist(products.flatten(1), matrices.flatten(1)).argmin(dim=1)
-        index = torch.where(index < 0, nearest, index)
-    return index.view(len(matrices), len(interacting))
-
-
-def require_distinct(matrices: Tensor) -> None:
-    """Raise a ValueError that names two elements that are the same."""
-    first = find(matrices, matrices)
-    repeated = (first != torch.arange(len(matrices))).nonzero()
-    if len(repeated):
-        second = int(repeated[0])
-        raise ValueError(f"elements {int(first[second])} and {second} are the same matrix")
+    index = table(matrices, interacting, among=matrices)
+    if outside != "replicate":
+        return index
+    products = (matrices[:, None] @ interacting).flatten(2)
+    nearest = torch.cdist(products, matrices.flatten(1)).argmin(dim=2)
+    return torch.where(index < 0, nearest, index)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from torch import nn
@@ -17,7 +17,6 @@ from gcnn.layers import (
     GroupConvTranspose,
     GroupDropout,
     GroupInstanceNorm,
-    GroupPool,
     LiftingConv,
     SpatialAvgPool,
     SpatialBlurPool,
@@ -30,9 +29,13 @@ CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 TRANSPOSED = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 BATCH_NORMS = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 INSTANCE_NORMS = {1: nn.InstanceNorm1d, 2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}
-NORMS = ("batch", "instance", "none")
+NORMS = {
+    "batch": (GroupBatchNorm, BATCH_NORMS),
+    "instance": (GroupInstanceNorm, INSTANCE_NORMS),
+    "none": None,
+}
 BLOCKS = ("double", "residual")
-DOWNSAMPLINGS = ("max", "average", "blur", "strided")
+POOLS = {"max": SpatialMaxPool, "average": SpatialAvgPool, "blur": SpatialBlurPool}
 UPSAMPLINGS = ("linear", "transposed")
 
 
@@ -40,20 +43,10 @@ UPSAMPLINGS = ("linear", "transposed")
 class BuildingBlocks:
     """Makes the layers of a network, equivariant ones if there is a group.
 
-    Args:
-        group: what moves, or None for ordinary layers.
-        dim: dimension of space.
-        kernel_size: of the convolutions that keep the size. Those that halve or double it have
-            one more, because at stride 2 an odd kernel shifts the grid of an even size, and on a
-            group twice as much, see `strided` and `transposed`.
-        norm: "batch", "instance" or "none".
-        activation: makes a pointwise nonlinearity.
-        anti_aliased: wrap the nonlinearity in `layers.AntiAliased`.
-        block: "double" or "residual".
-        downsampling: "max", "average", "blur" (anti-aliased) or "strided" (a convolution), by 2.
-        upsampling: "linear" or "transposed" (a convolution), by 2.
-        dropout: the probability to drop a field after a convolution.
-        basis: of the filters, unless the group's own.
+    The settings are those of `models.UNet`. On a group, convolutions that halve or double the
+    size have twice its kernel size. Filters as narrow as the others let frequencies pass that the
+    coarse grid cannot carry, and on the way up they give the fine pixels that lie between coarse
+    ones another sum of weights than their neighbours; neither turns nor scales with the image.
     """
 
     group: Group | None
@@ -69,18 +62,26 @@ class BuildingBlocks:
     basis: Basis | None
 
     def __post_init__(self) -> None:
-        for name, allowed in (
-            ("norm", NORMS),
-            ("block", BLOCKS),
-            ("downsampling", DOWNSAMPLINGS),
-            ("upsampling", UPSAMPLINGS),
-        ):
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} must be one of {allowed}, got {getattr(self, name)!r}")
+        allowed: dict[str, Collection[str]] = {
+            "norm": NORMS,
+            "block": BLOCKS,
+            "downsampling": (*POOLS, "strided"),
+            "upsampling": UPSAMPLINGS,
+        }
+        for name, known in allowed.items():
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"{name} must be one of {tuple(known)}, got {getattr(self, name)!r}"
+                )
         if self.kernel_size % 2 == 0:
             raise ValueError(
                 f"kernel_size must be odd to keep the size of the maps, got {self.kernel_size}"
             )
+
+    @property
+    def _even_kernel_size(self) -> int:
+        """At stride 2 an odd kernel would shift the grid of an even size."""
+        return self.kernel_size + 1 if self.group is None else 2 * self.kernel_size
 
     def convolution(
         self, in_channels: int, out_channels: int, kernel_size: int | None = None
@@ -93,59 +94,35 @@ class BuildingBlocks:
         """The convolution from the image to the first feature map."""
         if self.group is None:
             return self.convolution(in_channels, out_channels)
-        return LiftingConv(
-            self.group,
-            in_channels,
-            out_channels,
-            self.kernel_size,
-            padding="same",
-            basis=self.basis,
-        )
+        arguments = in_channels, out_channels, self.kernel_size
+        return LiftingConv(self.group, *arguments, padding="same", basis=self.basis)
 
     def strided(self, in_channels: int, out_channels: int) -> nn.Module:
-        """A convolution that halves every axis of space, about the same centre.
-
-        On a group it has twice `kernel_size`, like `transposed`: filters as narrow as the others
-        let frequencies pass that the coarse grid cannot carry, and those come back as others,
-        which neither turn nor scale with the image.
-        """
-        kernel_size = self.kernel_size + 1 if self.group is None else 2 * self.kernel_size
-        return self._convolution(in_channels, out_channels, kernel_size, 2, kernel_size // 2 - 1)
+        """A convolution that halves every axis of space, about the same centre."""
+        size = self._even_kernel_size
+        return self._convolution(in_channels, out_channels, size, 2, size // 2 - 1)
 
     def transposed(self, in_channels: int, out_channels: int) -> nn.Module:
-        """A transposed convolution that doubles every axis of space, about the same centre.
-
-        On a group it has twice `kernel_size`, which is as wide on the coarse grid, from which it
-        reads, as the other kernels are on theirs. A narrow one gives the fine pixels that lie
-        between coarse ones another sum of weights than their neighbours, and the pattern of the
-        coarse grid neither turns nor scales with the image.
-        """
+        """A transposed convolution that doubles every axis of space, about the same centre."""
+        size = self._even_kernel_size
+        arguments = in_channels, out_channels, size, 2, size // 2 - 1
         if self.group is not None:
-            return GroupConvTranspose(
-                self.group,
-                in_channels,
-                out_channels,
-                2 * self.kernel_size,
-                2,
-                self.kernel_size - 1,
-                basis=self.basis,
-            )
-        kernel_size, padding = self.kernel_size + 1, self.kernel_size // 2
-        conv = TRANSPOSED[self.dim](in_channels, out_channels, kernel_size, 2, padding)
+            return GroupConvTranspose(self.group, *arguments, basis=self.basis)
+        conv = TRANSPOSED[self.dim](*arguments)
         # One of 2^dim weights of a kernel reaches a given pixel.
-        fan_in = in_channels * (kernel_size / 2) ** self.dim
+        fan_in = in_channels * (size / 2) ** self.dim
         nn.init.normal_(conv.weight, std=math.sqrt(2 / fan_in))
         return conv
 
     def normalization(self, channels: int) -> list[nn.Module]:
         """The normalisation, if there is any."""
-        if self.norm == "none":
+        norm = NORMS[self.norm]
+        if norm is None:
             return []
+        on_group, ordinary = norm
         if self.group is None:
-            norms = BATCH_NORMS if self.norm == "batch" else INSTANCE_NORMS
-            return [norms[self.dim](channels, affine=True)]
-        group_norm = GroupBatchNorm if self.norm == "batch" else GroupInstanceNorm
-        return [group_norm(self.group, channels, affine=True)]
+            return [ordinary[self.dim](channels, affine=True)]
+        return [on_group(self.group, channels, affine=True)]
 
     def nonlinearity(self) -> list[nn.Module]:
         """The activation, anti-aliased if asked, and the dropout, if there is any."""
@@ -180,10 +157,7 @@ class BuildingBlocks:
         if self.downsampling == "strided":
             convolution = self.strided(in_channels, out_channels)
             return self.unit(convolution, out_channels), out_channels
-        if self.downsampling == "blur":
-            return SpatialBlurPool(2, dim=self.dim), in_channels
-        pool = SpatialMaxPool if self.downsampling == "max" else SpatialAvgPool
-        return pool(2, dim=self.dim), in_channels
+        return POOLS[self.downsampling](2, dim=self.dim), in_channels
 
     def upsample(self, in_channels: int, out_channels: int) -> tuple[nn.Module, int]:
         """What doubles every axis of space, and how many channels it gives."""
@@ -191,14 +165,6 @@ class BuildingBlocks:
             convolution = self.transposed(in_channels, out_channels)
             return self.unit(convolution, out_channels), out_channels
         return SpatialUpsample(2, dim=self.dim), in_channels
-
-    def projection(self, mode: str) -> nn.Module:
-        """From the last feature map to an ordinary image."""
-        return nn.Identity() if self.group is None else GroupPool(self.group, mode)
-
-    def head(self, in_channels: int, out_channels: int) -> nn.Module:
-        """From an ordinary image to the logits."""
-        return CONVOLUTIONS[self.dim](in_channels, out_channels, 1)
 
     def _convolution(
         self, in_channels: int, out_channels: int, kernel_size: int, stride: int, padding: int

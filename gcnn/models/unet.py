@@ -42,9 +42,9 @@ class UNet(nn.Module):
         group: what moves, or None.
         channels: fields at every level, from fine to coarse; on a group, a field has |H| channels.
         dim: dimension of space, 2 unless the group says otherwise.
-        kernel_size: of the convolutions, odd. At stride 2 an odd kernel would shift the grid, so
-            those that halve or double the size have one more, or twice as much on a group, to be
-            as wide on the coarser grid as the others are on theirs.
+        kernel_size: of the convolutions, odd. Those that halve or double the size have one more,
+            because at stride 2 an odd kernel would shift the grid, or on a group twice as much, to
+            be as wide on the coarser grid as the others are on theirs.
         pool: over the group, before the head: "max", "mean", or "select": the mean in training, and
             afterwards the logits of the elements that recognise what they see
             (`layers.Selection`), which on a window of scales, longer than that of the training
@@ -122,8 +122,8 @@ class UNet(nn.Module):
             self.up.append(up)
             self.decoder.append(blocks.level(previous + width, width))
             previous = width
-        self.project = blocks.projection(pool)
-        self.head = blocks.head(first, out_channels)
+        self.project = nn.Identity() if group is None else GroupPool(group, pool)
+        self.head = CONVOLUTIONS[self.dim](first, out_channels, 1)
 
     @property
     def size_multiple(self) -> int:
@@ -163,7 +163,7 @@ class UNet(nn.Module):
         for size in image.shape[2:]:
             if size % multiple or size == 0:
                 below = size - size % multiple
-                nearest = f"{below} or {below + multiple}" if below else f"{multiple}"
+                nearest = f"{below} or {below + multiple}" if below else str(multiple)
                 raise ValueError(
                     f"input of size {tuple(image.shape[2:])}: every axis must be a multiple of "
                     f"{multiple} ({len(self.decoder)} halvings), such as {nearest}"
