@@ -1,4 +1,4 @@
-"""Layers that treat every channel and element alike, and only need to know which axes are space."""
+"""Which axes of a tensor are space, and layers that need to know no more than that."""
 
 from __future__ import annotations
 
@@ -10,6 +10,15 @@ from gcnn.groups import Group, require_group
 # Axes of a tensor that can only be read in one way, and the dimension of space then: a batch of
 # planar images, and a feature map of volumes.
 _UNMISTAKABLE = {4: 2, 6: 3}
+
+
+def require_features(layer: nn.Module, group: Group, x: Tensor) -> None:
+    """Refuse an image, and a feature map that does not live on the group."""
+    if group.is_image(x):
+        raise ValueError(
+            f"{type(layer).__name__} takes a feature map (batch, channels, {group.field.size}, "
+            f"*{group.dim} of space), got an image of shape {tuple(x.shape)}"
+        )
 
 
 class SpatialLayer(nn.Module):

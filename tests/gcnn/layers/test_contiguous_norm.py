@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gcnn import groups
-from gcnn.layers import GroupBatchNorm, contiguous_norm
+from gcnn.layers import GroupBatchNorm, field_norm
 
 RESOLUTION = torch.finfo(torch.float32).eps
 
@@ -45,9 +45,9 @@ def test_infinite_and_missing_numbers_are_passed_on():
 
 def test_float32_takes_sums_and_half_precision_the_kernel(monkeypatch):
     taken = []
-    original = contiguous_norm._statistics
+    original = field_norm._statistics
     monkeypatch.setattr(
-        contiguous_norm, "_statistics", lambda x: taken.append(x.dtype) or original(x)
+        field_norm, "_statistics", lambda x: taken.append(x.dtype) or original(x)
     )
     layer = GroupBatchNorm(groups.P4(), 2)
     for dtype in (torch.float32, torch.bfloat16):
