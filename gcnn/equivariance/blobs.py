@@ -92,18 +92,15 @@ class Blobs:
     def _product(self, centres: Tensor, widths: Tensor, heights: Tensor) -> Tensor:
         """Round blobs are products of profiles along the axes, which saves most exponentials."""
         points = grid_points((self.size,) * self.dim)
-        image = heights[..., None]
+        profiles = []
         for axis in range(self.dim):
             coordinate = self.dim - 1 - axis
-            line = tuple(slice(None) if other == axis else 0 for other in range(self.dim))
-            along = points[line][:, coordinate]
+            along = points[(0,) * axis + (slice(None),) + (0,) * coordinate][:, coordinate]
             distance = (along - centres[..., coordinate, None]) / widths[..., None]
-            profile = (-(distance**2) / 2).exp()
-            if axis < self.dim - 1:
-                image = (image[..., None] * profile[..., None, :]).flatten(-2)
-            else:
-                image = image.mT @ profile
-        return torch.unflatten(image.flatten(3), -1, (self.size,) * self.dim)
+            profiles.append((-(distance**2) / 2).exp())
+        axes = "xyz"[: self.dim]
+        factors = ",".join(f"...k{axis}" for axis in axes)
+        return torch.einsum(f"...k,{factors}->...{axes}", heights, *profiles)
 
     def _draw(self, order: int) -> tuple[Tensor, Tensor, Tensor]:
         generator = torch.Generator().manual_seed(self.seed)
@@ -122,7 +119,7 @@ def blobs_for(module: torch.nn.Module, group: Group, size: int | None = None) ->
     """Blobs that fit the first layer of a module: an image, or a feature map on the group.
 
     Args:
-        module: a layer or a network, in eval mode.
+        module: a layer or a network.
         group: what moves.
         size: edge of the grid; 65 in 2D and 33 in 3D, or the next size that the module takes,
             unless given.

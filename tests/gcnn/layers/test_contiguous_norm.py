@@ -46,9 +46,7 @@ def test_infinite_and_missing_numbers_are_passed_on():
 def test_float32_takes_sums_and_half_precision_the_kernel(monkeypatch):
     taken = []
     original = field_norm._statistics
-    monkeypatch.setattr(
-        field_norm, "_statistics", lambda x: taken.append(x.dtype) or original(x)
-    )
+    monkeypatch.setattr(field_norm, "_statistics", lambda x: taken.append(x.dtype) or original(x))
     layer = GroupBatchNorm(groups.P4(), 2)
     for dtype in (torch.float32, torch.bfloat16):
         layer(torch.randn(2, 2, 4, 8, 8).to(dtype))
