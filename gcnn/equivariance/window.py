@@ -6,6 +6,7 @@ from torch import Tensor
 
 from gcnn.geometry import find
 from gcnn.groups import Group
+from gcnn.layers.windows import targets
 
 
 def home(group: Group, features: Tensor) -> Group:
@@ -14,12 +15,8 @@ def home(group: Group, features: Tensor) -> Group:
     The group itself, unless convolutions on it leave out elements at its ends; then what remains
     after as many of them as it takes. Whether it fits is for the action to say.
     """
-    window = group
-    while features.ndim == group.dim + 3 and features.shape[2] != window.field.size:
-        if window.target is window:
-            return group
-        window = window.target
-    return window
+    sizes = features.shape[2:3] if features.ndim == group.dim + 3 else ()
+    return next((window for window in targets(group) if window.field.size in sizes), group)
 
 
 def index_in(window: Group, matrix: Tensor) -> int:

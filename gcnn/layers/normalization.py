@@ -11,7 +11,7 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 from gcnn.fields import Regular
 from gcnn.groups import Group, require_group
 from gcnn.layers.field_norm import may_normalise, normalise, of_channels
-from gcnn.layers.invariant_norm import moments, standardise
+from gcnn.layers.invariant_norm import about_invariant
 from gcnn.layers.memory_layout import in_layout_of, is_channels_last
 from gcnn.layers.spatial import require_features
 
@@ -50,34 +50,32 @@ class GroupBatchNorm(_BatchNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         require_features(self, self.group, x)
-        order, stored = self.group.field.size, self._stored()
-        if not isinstance(self.group.field, Regular):
-            return self._about_invariant(x, stored)
-        last = is_channels_last(x, self.group.dim)
-        if stored is None and may_normalise(x, last):
-            y, mean, variance = normalise(x, self.weight, self.bias, self.eps, last)
-            self._remember(mean, variance, x)
-            return y
+        field, parameters = self.group.field, (self.weight, self.bias, self.eps)
+        last, stored = is_channels_last(x, self.group.dim), self._stored()
+        if not isinstance(field, Regular):
+            axes = (0, *range(3, x.ndim))
+            y, mean, variance = about_invariant(x, field, axes, *parameters, stored)
+        elif stored is None and may_normalise(x, last):
+            y, mean, variance = normalise(x, *parameters, last)
+        else:
+            return self._as_channels(x, *stored) if stored and last else self._by_torch(x, last)
+        self._remember(mean, variance, x)
+        return y
+
+    def _by_torch(self, x: Tensor, last: bool) -> Tensor:
         if not last:
             return super().forward(x)
-        if stored is None:
-            # Places as the batch, elements as the space: the same statistics, and no copy.
-            rows = x.movedim((1, 2), (-2, -1))
-            return super().forward(rows.flatten(0, -3)).view(rows.shape).movedim((-2, -1), (1, 2))
+        # Places as the batch, elements as the space: the same statistics, and no copy.
+        rows = x.movedim((1, 2), (-2, -1))
+        return super().forward(rows.flatten(0, -3)).view(rows.shape).movedim((-2, -1), (1, 2))
+
+    def _as_channels(self, x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+        order = self.group.field.size
         # Apart from the parameters, whose gradient would ask for one of the statistics.
-        mean, variance = of_channels(order, *stored)
+        mean, variance = of_channels(order, mean, variance)
         scale, shift = of_channels(order, self.weight, self.bias) if self.affine else (None, None)
         y = F.batch_norm(x.flatten(1, 2), mean, variance, scale, shift, eps=self.eps)
         return torch.unflatten(y, 1, x.shape[1:3])
-
-    def _about_invariant(self, x: Tensor, stored: tuple[Tensor, Tensor] | None) -> Tensor:
-        field = self.group.field
-        if stored is None:
-            mean, variance = moments(x, field, (0, *range(3, x.ndim)))
-            self._remember(mean.flatten(), variance.flatten(), x)
-        else:
-            mean, variance = (r.view(1, -1, *(1,) * (x.ndim - 2)) for r in stored)
-        return standardise(x, field, (mean, variance), self.weight, self.bias, self.eps)
 
     def _stored(self) -> tuple[Tensor, Tensor] | None:
         """The running statistics, where they take the place of those of the batch."""
@@ -115,13 +113,7 @@ class GroupInstanceNorm(_InstanceNorm):
     >>> bool(normalised.mean(dim=(2, 3, 4)).abs().max() < 1e-5)
     True
 
-    Shapes:
-        `(batch, channels, |H|, *space)` to the same.
-
-    Args:
-        group: what moves.
-        channels: how many fields.
-        eps, momentum, affine, track_running_stats: as in `torch.nn.InstanceNorm2d`.
+    Shapes and arguments as of `GroupBatchNorm`, with the defaults of `torch.nn.InstanceNorm2d`.
     """
 
     def __init__(
@@ -142,8 +134,8 @@ class GroupInstanceNorm(_InstanceNorm):
         field = self.group.field
         if not isinstance(field, Regular):
             require_features(self, self.group, x)
-            statistics = moments(x, field, tuple(range(3, x.ndim)))
-            return standardise(x, field, statistics, self.weight, self.bias, self.eps)
+            axes = tuple(range(3, x.ndim))
+            return about_invariant(x, field, axes, self.weight, self.bias, self.eps)[0]
         return in_layout_of(x, super().forward(x), self.group.dim)
 
     def _check_input_dim(self, input: Tensor) -> None:

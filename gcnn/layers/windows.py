@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 
 import torch
 from torch import nn
@@ -57,7 +58,7 @@ def rewindow(network: nn.Module, group: Group) -> nn.Module:
     if not parts:
         raise ValueError(f"nothing in this {type(network).__name__} is on a group")
     widest = max((part.group for _, part in parts), key=lambda old: old.order)
-    windows = list(zip(_targets(widest), _targets(group), strict=False))
+    windows = list(zip(targets(widest), targets(group), strict=False))
     for name, part in parts:
         window = next((new for old, new in windows if old == part.group), None)
         if window is None:
@@ -73,15 +74,16 @@ def rewindow(network: nn.Module, group: Group) -> nn.Module:
     return moved
 
 
-def _targets(group: Group) -> list[Group]:
+def targets(group: Group) -> Iterator[Group]:
     """A window, and those that are left of it after one convolution, two, ..."""
-    windows = [group]
-    while windows[-1].target is not windows[-1] and len(windows) < group.order:
+    for _ in range(group.order):
+        yield group
         try:
-            windows.append(windows[-1].target)
+            window, group = group, group.target
         except ValueError:  # Too few elements are left for another convolution.
-            break
-    return windows
+            return
+        if group is window:
+            return
 
 
 def _require_kin(name: str, old: Group, new: Group) -> None:
