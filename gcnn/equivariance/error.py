@@ -41,11 +41,9 @@ class EquivarianceReport:
 
     def __str__(self) -> str:
         lines = ["element  on the grid  error     floor"]
-        lines += [
-            f"{row.element:>7}  {'exact' if row.exact else 'between':<11}  {row.error:.2e}  "
-            f"{row.floor:.1e}"
-            for row in self.rows
-        ]
+        for row in self.rows:
+            place = "exact" if row.exact else "between"
+            lines.append(f"{row.element:>7}  {place:<11}  {row.error:.2e}  {row.floor:.1e}")
         if not self.group.is_closed and any(row.per_element for row in self.rows):
             # At the ends of a window less is known than inside, so one figure says too little.
             lines[0] += "    each element of the output"

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 
 from torch import Tensor, nn
 
 from gcnn.equivariance.blobs import Blobs, blobs_for
 from gcnn.equivariance.motion import INNER, Motion, require_finite, still_input
-from gcnn.equivariance.window import home, index_in
 from gcnn.groups import Group, require_group
 from gcnn.layers.convolution import Convolution
 from gcnn.layers.modes import measuring
+from gcnn.layers.windows import home, index_in
 
 
 @dataclass(frozen=True)
@@ -58,17 +58,13 @@ class LayerTable:
     rows: tuple[LayerError, ...]
 
     def __str__(self) -> str:
-        width = max([len(row.name) for row in self.rows] + [5])
+        names = max([len(row.name) for row in self.rows] + [5])
         kinds = max([len(row.kind) for row in self.rows] + [5])
-        lines = [
-            f"{self.group}, element {self.element}",
-            f"{'layer':<{width}}  {'class':<{kinds}}  up to here  alone     floor",
-        ]
-        lines += [
-            f"{row.name:<{width}}  {row.kind:<{kinds}}  {row.error:.2e}    {row.own:.2e}  "
-            f"{row.floor:.1e}"
-            for row in self.rows
-        ]
+        lines = [f"{self.group}, element {self.element}"]
+        lines.append(f"{'layer':<{names}}  {'class':<{kinds}}  up to here  alone     floor")
+        for row in self.rows:
+            errors = f"{row.error:.2e}    {row.own:.2e}  {row.floor:.1e}"
+            lines.append(f"{row.name:<{names}}  {row.kind:<{kinds}}  {errors}")
         return "\n".join(lines)
 
 
@@ -79,8 +75,12 @@ class _Call:
     input: Tensor
     output: Tensor
 
+    @property
+    def kind(self) -> str:
+        return type(self.module).__name__
+
     def __str__(self) -> str:
-        return f"layer {self.name!r} ({type(self.module).__name__})"
+        return f"layer {self.name!r} ({self.kind})"
 
 
 def layer_errors(
@@ -128,9 +128,8 @@ def layer_errors(
             alone = one.module(_moved(motion, one.input, other.input))
             require_finite(alone, f"the output of {one} for its moved input")
             total, own = motion.error(other.output, one.output), motion.error(alone, one.output)
-            kind, shape = type(one.module).__name__, tuple(one.output.shape)
-            row = (one.name, kind, shape, total.error, own.error, total.floor, total.per_element)
-            rows.append(LayerError(*row))
+            errors = (total.error, own.error, total.floor, total.per_element)
+            rows.append(LayerError(one.name, one.kind, tuple(one.output.shape), *errors))
     return LayerTable(group, element, tuple(rows))
 
 
@@ -152,18 +151,15 @@ def _record(network: nn.Module, x: Tensor) -> list[_Call]:
     calls: list[_Call] = []
     require_finite(x, "the input")
 
-    def hook(name: str) -> Callable[..., None]:
-        def remember(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
-            # An in-place layer later on would overwrite what is remembered.
-            calls.append(_Call(name, module, args[0].clone(), output.clone()))
-            require_finite(output, f"the output of {calls[-1]}")
-
-        return remember
+    def remember(name: str, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
+        # An in-place layer later on would overwrite what is remembered.
+        calls.append(_Call(name, module, args[0].clone(), output.clone()))
+        require_finite(output, f"the output of {calls[-1]}")
 
     with ExitStack() as hooks:
         for name, module in network.named_modules():
             if isinstance(module, Convolution) or not any(True for _ in module.children()):
-                hooks.enter_context(module.register_forward_hook(hook(name)))
+                hooks.enter_context(module.register_forward_hook(partial(remember, name)))
         network(x)
     return calls
 

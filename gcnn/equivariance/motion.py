@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from gcnn.equivariance.blobs import Blobs
-from gcnn.equivariance.window import home, index_in
 from gcnn.geometry import as_grid_symmetry, grid_points
 from gcnn.groups import Group
 from gcnn.layers.modes import measuring
+from gcnn.layers.windows import home, index_in
 
 INNER = 20 / 32.5
 """Radius of the compared disc, as a part of half the size: 20 pixels of 65."""

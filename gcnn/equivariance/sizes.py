@@ -13,9 +13,9 @@ from gcnn.layers.sampling_grid import require_centred
 
 # Layers of PyTorch that drop what their windows leave over, and the dimension of their space.
 _SLIDING: dict[type[nn.Module], int] = {
-    **{nn.Conv1d: 1, nn.MaxPool1d: 1, nn.AvgPool1d: 1},
-    **{nn.Conv2d: 2, nn.MaxPool2d: 2, nn.AvgPool2d: 2},
-    **{nn.Conv3d: 3, nn.MaxPool3d: 3, nn.AvgPool3d: 3},
+    getattr(nn, f"{kind}{dim}d"): dim
+    for kind in ("Conv", "MaxPool", "AvgPool")
+    for dim in (1, 2, 3)
 }
 
 

@@ -1,4 +1,4 @@
-"""The same weights on another window of an infinite group."""
+"""Windows of infinite groups: where a feature map lives, and the same weights on another one."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import copy
 from collections.abc import Iterator
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from gcnn.geometry import scales_of
+from gcnn.geometry import find, scales_of
 from gcnn.groups import Group, require_group
 from gcnn.layers.convolution import Convolution
 from gcnn.layers.frozen import FrozenConv
@@ -84,6 +84,21 @@ def targets(group: Group) -> Iterator[Group]:
             return
         if group is window:
             return
+
+
+def home(group: Group, features: Tensor) -> Group:
+    """The window that a feature map lives on.
+
+    The group itself, unless convolutions on it leave out elements at its ends; then what remains
+    after as many of them as it takes. Whether it fits is for the action to say.
+    """
+    sizes = features.shape[2:3] if features.ndim == group.dim + 3 else ()
+    return next((window for window in targets(group) if window.field.size in sizes), group)
+
+
+def index_in(window: Group, matrix: Tensor) -> int:
+    """Which element of a window a matrix is, -1 if none."""
+    return int(find(matrix[None], window.matrices)[0])
 
 
 def _require_kin(name: str, old: Group, new: Group) -> None:
