@@ -25,6 +25,8 @@ _LARGEST_MEAN = 3.0
 
 def of_channels(order: int, *of_fields: Tensor) -> tuple[Tensor, ...]:
     """Numbers of fields, each `(fields,)`, as numbers of channels."""
+    if order == 1:
+        return of_fields
     numbers = torch.stack(of_fields)[..., None]
     return numbers.expand(-1, -1, order).flatten(1).unbind()
 
@@ -71,9 +73,10 @@ class _Normalise(Function):
     def forward(
         ctx: Any, x: Tensor, scale: Tensor, shift: Tensor, order: int, eps: float
     ) -> tuple[Tensor, Tensor, Tensor]:
-        means, variances = _statistics(x)
-        spread, mean = torch.var_mean(means.view(-1, order), 1, correction=0)
-        variance = spread.add_(variances.view(-1, order).mean(1))
+        mean, variance = _statistics(x)
+        if order > 1:
+            spread, mean = torch.var_mean(mean.view(-1, order), 1, correction=0)
+            variance = spread.add_(variance.view(-1, order).mean(1))
         means, variances, scales, shifts = of_channels(order, mean, variance, scale, shift)
         ctx.save_for_backward(x, scale, shift, means, variances, scales)
         ctx.order, ctx.eps = order, eps
