@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from gcnn.equivariance.sizes import fitting_size
-from gcnn.equivariance.window import index_in
 from gcnn.geometry import grid_points
 from gcnn.groups import Group
 from gcnn.layers import GroupConv, GroupConvTranspose
+from gcnn.layers.windows import index_in
 
 
 @dataclass(frozen=True)
@@ -92,18 +92,15 @@ class Blobs:
     def _product(self, centres: Tensor, widths: Tensor, heights: Tensor) -> Tensor:
         """Round blobs are products of profiles along the axes, which saves most exponentials."""
         points = grid_points((self.size,) * self.dim)
-        image = heights[..., None]
+        profiles = []
         for axis in range(self.dim):
             coordinate = self.dim - 1 - axis
-            line = tuple(slice(None) if other == axis else 0 for other in range(self.dim))
-            along = points[line][:, coordinate]
+            along = points[(0,) * axis + (slice(None),) + (0,) * coordinate][:, coordinate]
             distance = (along - centres[..., coordinate, None]) / widths[..., None]
-            profile = (-(distance**2) / 2).exp()
-            if axis < self.dim - 1:
-                image = (image[..., None] * profile[..., None, :]).flatten(-2)
-            else:
-                image = image.mT @ profile
-        return torch.unflatten(image.flatten(3), -1, (self.size,) * self.dim)
+            profiles.append((-(distance**2) / 2).exp())
+        axes = "xyz"[: self.dim]
+        factors = ",".join(f"...k{axis}" for axis in axes)
+        return torch.einsum(f"...k,{factors}->...{axes}", heights, *profiles)
 
     def _draw(self, order: int) -> tuple[Tensor, Tensor, Tensor]:
         generator = torch.Generator().manual_seed(self.seed)
@@ -118,14 +115,14 @@ class Blobs:
         return centres, narrow + (wide - narrow) * spread, heights
 
 
-def blobs_for(module: torch.nn.Module, group: Group, size: int | None = None) -> Blobs:
+def blobs_for(module: torch.nn.Module, group: Group) -> Blobs:
     """Blobs that fit the first layer of a module: an image, or a feature map on the group.
 
+    The edge is 65 pixels in 2D and 33 in 3D, or the next size that the module takes.
+
     Args:
-        module: a layer or a network, in eval mode.
+        module: a layer or a network.
         group: what moves.
-        size: edge of the grid; 65 in 2D and 33 in 3D, or the next size that the module takes,
-            unless given.
 
     Raises:
         ValueError: no layer of the module says how many channels it takes, or it takes none of
@@ -138,17 +135,11 @@ def blobs_for(module: torch.nn.Module, group: Group, size: int | None = None) ->
             "equivariance.Blobs"
         )
     channels: int = first.in_channels  # type: ignore[assignment]
-    takes_features = isinstance(first, (GroupConv, GroupConvTranspose))
-    window = group.target if isinstance(first, GroupConvTranspose) else group
-    if size is None:
-        least = {1: 129, 2: 65}.get(group.dim, 33)
-        multiple: int = getattr(module, "size_multiple", 1)
-        sizes = range(math.ceil(least / multiple) * multiple, 3 * least + multiple, multiple)
-        leading = (1, channels, window.field.size) if takes_features else (1, channels)
-        size = fitting_size(module, leading, group.dim, sizes)
-    return Blobs(
-        size=size,
-        channels=channels,
-        dim=group.dim,
-        group=window if takes_features else None,
-    )
+    transposed = isinstance(first, GroupConvTranspose)
+    window = group.target if transposed else group if isinstance(first, GroupConv) else None
+    leading = (1, channels) if window is None else (1, channels, window.field.size)
+    least = {1: 129, 2: 65}.get(group.dim, 33)
+    multiple: int = getattr(module, "size_multiple", 1)
+    sizes = range(math.ceil(least / multiple) * multiple, 3 * least + multiple, multiple)
+    size = fitting_size(module, leading, group.dim, sizes)
+    return Blobs(size, channels, dim=group.dim, group=window)

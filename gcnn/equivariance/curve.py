@@ -10,15 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gcnn.equivariance.blobs import Blobs
-from gcnn.equivariance.error import (
-    INNER,
-    ElementError,
-    compare,
-    finite_output,
-    measuring,
-    move_input,
-    still_input,
-)
+from gcnn.equivariance.motion import INNER, Motion, measure
 from gcnn.filters import Pixels
 from gcnn.geometry import rotation
 from gcnn.groups import Group
@@ -44,7 +36,7 @@ class ErrorCurve:
     floors: tuple[float, ...]
 
     def __str__(self) -> str:
-        return _table("angle", [f"{a:g}°" for a in self.angles], self.errors, self.floors)
+        return _table("angle", "°", self.angles, self.errors, self.floors)
 
 
 @dataclass(frozen=True)
@@ -58,8 +50,7 @@ class ScaleCurve:
 
     Attributes:
         scales: factors by which what is seen grows.
-        errors: `‖f(S x) - S f(x)‖ / ‖f(S x)‖` at each scale.
-        floors: what interpolation alone contributes at least.
+        errors, floors: as of an `ErrorCurve`.
     """
 
     scales: tuple[float, ...]
@@ -67,7 +58,7 @@ class ScaleCurve:
     floors: tuple[float, ...]
 
     def __str__(self) -> str:
-        return _table("scale", [f"{s:g}" for s in self.scales], self.errors, self.floors)
+        return _table("scale", "", self.scales, self.errors, self.floors)
 
 
 def error_curve(
@@ -94,13 +85,9 @@ def error_curve(
     Raises:
         ValueError: the output is neither an image nor a vector, or holds NaN or infinity.
     """
-    turns = [Group([rotation(a)], Pixels(), name=f"rotation({a:g}°)") for a in angles]
-    rows = _errors(network, inputs, turns, interpolation, inner)
-    return ErrorCurve(
-        tuple(float(angle) for angle in angles),
-        tuple(row.error for row in rows),
-        tuple(row.floor for row in rows),
-    )
+    turns = [(f"rotation({angle:g}°)", rotation(angle)) for angle in angles]
+    found = _errors_and_floors(network, inputs, turns, interpolation, inner)
+    return ErrorCurve(tuple(map(float, angles)), *found)
 
 
 def scale_curve(
@@ -117,53 +104,38 @@ def scale_curve(
     True
 
     Args:
-        network: takes images or volumes; gives such (masks, logits) or vectors. A feature map
-            cannot be zoomed by scales that are not in its group: pool it first.
-        inputs: a tensor `(batch, channels, *space)` or analytic `Blobs`.
+        network, inputs, interpolation: as in `error_curve`, also with volumes.
         scales: factors about the centre of the grid; what is seen grows where they are above 1.
-        interpolation: for the outputs, and for an input tensor.
         inner: radius of the compared disc (ball), as a part of half the size of the output; of
             it, only what comes from the grid is compared.
 
     Raises:
-        ValueError: the output is neither an image nor a vector, or holds NaN or infinity; or a
-            scale is not positive.
+        ValueError: as in `error_curve`, or a scale is not positive.
     """
     wrong = [scale for scale in scales if not 0 < scale < math.inf]
     if wrong:
         raise ValueError(f"scales must be positive, got {wrong[0]}")
-    dim = inputs.dim if isinstance(inputs, Blobs) else inputs.ndim - 2
-    identity = torch.eye(dim, dtype=torch.float64)
-    zooms = [Group([s * identity], Pixels(), name=f"scaling({s:g})") for s in scales]
-    rows = _errors(network, inputs, zooms, interpolation, inner)
-    return ScaleCurve(
-        tuple(float(scale) for scale in scales),
-        tuple(row.error for row in rows),
-        tuple(row.floor for row in rows),
-    )
+    identity = torch.eye(inputs.dim if isinstance(inputs, Blobs) else inputs.ndim - 2).double()
+    zooms = [(f"scaling({scale:g})", scale * identity) for scale in scales]
+    found = _errors_and_floors(network, inputs, zooms, interpolation, inner)
+    return ScaleCurve(tuple(map(float, scales)), *found)
 
 
-def _errors(
+def _errors_and_floors(
     network: nn.Module,
     inputs: Tensor | Blobs,
-    motions: Sequence[Group],
+    matrices: Sequence[tuple[str, Tensor]],
     interpolation: str,
     inner: float,
-) -> list[ElementError]:
-    """The error for every motion, a group of one element: on images, that is all it takes."""
-    with measuring(network), torch.no_grad():
-        output = finite_output(network, still_input(inputs, network), "as it is")
-        rows = []
-        for motion in motions:
-            moved_input = move_input(inputs, motion, 0, network, interpolation)
-            observed = finite_output(network, moved_input, f"moved by {motion}")
-            rows.append(compare(observed, output, motion, 0, interpolation, inner))
-    return rows
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """For every named matrix, as a group of one element: on images, that is all it takes."""
+    groups = [Group([matrix], Pixels(), name) for name, matrix in matrices]
+    rows = measure(network, inputs, [Motion(one, 0, interpolation, inner) for one in groups])
+    return tuple(row.error for row in rows), tuple(row.floor for row in rows)
 
 
-def _table(
-    title: str, labels: Sequence[str], errors: Sequence[float], floors: Sequence[float]
-) -> str:
-    rows = zip(labels, errors, floors, strict=True)
+def _table(title: str, unit: str, *columns: tuple[float, ...]) -> str:
     lines = [f"{title:>7}  error     floor"]
-    return "\n".join(lines + [f"{label:>7}  {e:.2e}  {f:.1e}" for label, e, f in rows])
+    for place, error, floor in zip(*columns, strict=True):
+        lines.append(f"{f'{place:g}{unit}':>7}  {error:.2e}  {floor:.1e}")
+    return "\n".join(lines)

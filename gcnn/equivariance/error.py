@@ -3,43 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from gcnn.equivariance.blobs import Blobs, blobs_for
-from gcnn.equivariance.window import home, index_in
-from gcnn.geometry import as_grid_symmetry, grid_points
+from gcnn.equivariance.motion import INNER, ElementError, Motion, measure
 from gcnn.groups import Group, require_group
-
-INNER = 20 / 32.5
-"""Radius of the compared disc, as a part of half the size: 20 pixels of 65."""
-
-
-@dataclass(frozen=True)
-class ElementError:
-    """How far a module is from commuting with one element.
-
-    On a window of an infinite group only the elements h' with h⁻¹h' in the window count; NaN
-    says that there are none.
-
-    Attributes:
-        element: its index in the group.
-        exact: whether the element maps the grid onto itself, so that nothing is interpolated.
-        error: `‖f(h·x) - h·f(x)‖ / ‖f(h·x)‖`, the mean over the batch.
-        floor: what interpolating `h·f(x)` contributes at least; 0 for exact elements.
-        per_element: the error of every element h' of a feature map by itself, NaN where h⁻¹h' is
-            outside the window; empty for images and vectors.
-    """
-
-    element: int
-    exact: bool
-    error: float
-    floor: float
-    per_element: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,11 +41,9 @@ class EquivarianceReport:
 
     def __str__(self) -> str:
         lines = ["element  on the grid  error     floor"]
-        lines += [
-            f"{row.element:>7}  {'exact' if row.exact else 'between':<11}  {row.error:.2e}  "
-            f"{row.floor:.1e}"
-            for row in self.rows
-        ]
+        for row in self.rows:
+            place = "exact" if row.exact else "between"
+            lines.append(f"{row.element:>7}  {place:<11}  {row.error:.2e}  {row.floor:.1e}")
         if not self.group.is_closed and any(row.per_element for row in self.rows):
             # At the ends of a window less is known than inside, so one figure says too little.
             lines[0] += "    each element of the output"
@@ -137,146 +106,12 @@ def equivariance_error(
     """
     require_group(group)
     elements = range(group.order) if elements is None else elements
-    rows = []
-    with measuring(module), torch.no_grad():
-        blobs = blobs_for(module, group) if inputs is None else inputs
-        output = finite_output(module, still_input(blobs, module), "as it is")
-        for element in elements:
-            moved_input = move_input(blobs, group, element, module, interpolation)
-            observed = finite_output(module, moved_input, f"moved by element {element} of {group}")
-            rows.append(compare(observed, output, group, element, interpolation, inner, floor))
+    inputs = blobs_for(module, group) if inputs is None else inputs
+    motions = [Motion(group, element, interpolation, inner, floor) for element in elements]
+    rows = measure(module, inputs, motions)
     if rows and all(math.isnan(row.error) for row in rows):
         raise ValueError(
             f"no product of the elements {list(elements)} with another is in the window {group}, "
             "so there is nothing to compare"
         )
-    return EquivarianceReport(group, tuple(rows))
-
-
-def compare(
-    observed: Tensor,
-    output: Tensor,
-    group: Group,
-    element: int,
-    interpolation: str,
-    inner: float,
-    floor: bool = True,
-) -> ElementError:
-    """The error of `observed = f(h·x)` against `h·output`, for one element."""
-    matrix = group.matrices[element]
-    exact = as_grid_symmetry(matrix) is not None
-    if output.ndim == 2:
-        return ElementError(element, exact, _relative(observed, output), 0.0)
-    window = home(group, output)
-    index = index_in(window, matrix)
-    if index < 0:
-        return ElementError(element, exact, math.nan, math.nan, (math.nan,) * window.field.size)
-    expected = window.act(output, index, interpolation)
-    if expected.shape != observed.shape:
-        raise ValueError(
-            f"element {element} of {group} takes the output to shape {tuple(expected.shape)}, but "
-            f"the output of the moved input has shape {tuple(observed.shape)}"
-        )
-    least = 0.0
-    if not exact:
-        inside = _known(output.shape[-group.dim :], matrix, inner).to(output)
-        observed, expected = observed * inside, expected * inside
-        least = math.nan
-        if floor:
-            finer = "cubic" if interpolation == "quintic" else "quintic"
-            least = _relative(window.act(output, index, finer) * inside, expected)
-    if window.is_image(output):
-        return ElementError(element, exact, _relative(observed, expected), least)
-    # What comes from outside a window says nothing about a network.
-    inside_window = window.field.inside(matrix).tolist()
-    if not any(inside_window):
-        return ElementError(element, exact, math.nan, math.nan, (math.nan,) * window.field.size)
-    compared = [h for h, inside in enumerate(inside_window) if inside]
-    return ElementError(
-        element,
-        exact,
-        _relative(observed[:, :, compared], expected[:, :, compared]),
-        least,
-        tuple(
-            _relative(observed[:, :, h], expected[:, :, h]) if inside else math.nan
-            for h, inside in enumerate(inside_window)
-        ),
-    )
-
-
-def finite_output(module: nn.Module, x: Tensor, moved: str) -> Tensor:
-    """`module(x)`, if neither holds NaN or infinity, which would pass for an error or for none.
-
-    Args:
-        module: a network.
-        x: its input.
-        moved: how the input was moved, for the message.
-
-    Raises:
-        ValueError: one of them does.
-    """
-    require_finite(x, f"the input, {moved},")
-    output: Tensor = module(x)
-    require_finite(output, f"the output of {type(module).__name__} for the input {moved}")
-    return output
-
-
-def require_finite(values: Tensor, name: str) -> None:
-    """Refuse values that are NaN or infinite."""
-    wrong = int((~values.isfinite()).sum())
-    if wrong:
-        raise ValueError(
-            f"{name} holds NaN or infinity in {wrong} of {values.numel()} values, so there is "
-            "nothing to compare"
-        )
-
-
-def move_input(
-    inputs: Tensor | Blobs, group: Group, element: int, module: nn.Module, interpolation: str
-) -> Tensor:
-    """The input moved by an element: without interpolation if it is analytic."""
-    if isinstance(inputs, Blobs):
-        return _like(inputs.moved(group.matrices[element]), module)
-    return group.act(inputs, element, interpolation)
-
-
-def still_input(inputs: Tensor | Blobs, module: nn.Module) -> Tensor:
-    """The input as it is, in the dtype and on the device of the module if it is analytic."""
-    return _like(inputs.images(), module) if isinstance(inputs, Blobs) else inputs
-
-
-def _like(images: Tensor, module: nn.Module) -> Tensor:
-    parameter = next(module.parameters(), images)
-    return images.to(parameter.device, parameter.dtype)
-
-
-def inner_ball(size: Sequence[int], inner: float) -> Tensor:
-    """The mask `(*size)` of the pixels within a part of half the smallest edge."""
-    distance: Tensor = torch.linalg.vector_norm(grid_points(size), dim=-1)
-    return distance <= inner * min(size) / 2
-
-
-def _known(size: Sequence[int], matrix: Tensor, inner: float) -> Tensor:
-    """The pixels x of the inner ball `(*size)` that a matrix moves from places on the grid."""
-    source = grid_points(size) @ torch.linalg.inv(matrix).T
-    half = torch.tensor(size, dtype=torch.float64).flip(-1) / 2
-    on_grid: Tensor = (source.abs() <= half).all(dim=-1)
-    return on_grid & inner_ball(size, inner)
-
-
-def _relative(observed: Tensor, expected: Tensor) -> float:
-    difference = (observed - expected).double().flatten(1).norm(dim=1)
-    size = observed.double().flatten(1).norm(dim=1)
-    return float((difference / size.clamp(min=torch.finfo(torch.float64).tiny)).mean())
-
-
-@contextmanager
-def measuring(module: nn.Module) -> Iterator[None]:
-    """Put a module into eval mode, and every part of it back into its own mode afterwards."""
-    modes = {part: part.training for part in module.modules()}
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, mode in modes.items():
-            part.training = mode
+    return EquivarianceReport(group, rows)

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 
-import torch
 from torch import Tensor, nn
 
 from gcnn.equivariance.blobs import Blobs, blobs_for
-from gcnn.equivariance.error import (
-    INNER,
-    compare,
-    measuring,
-    move_input,
-    require_finite,
-    still_input,
-)
-from gcnn.equivariance.window import home, index_in
+from gcnn.equivariance.motion import INNER, Motion, require_finite, still_input
 from gcnn.groups import Group, require_group
 from gcnn.layers.convolution import Convolution
+from gcnn.layers.modes import measuring
+from gcnn.layers.windows import home, index_in
 
 
 @dataclass(frozen=True)
@@ -64,17 +58,13 @@ class LayerTable:
     rows: tuple[LayerError, ...]
 
     def __str__(self) -> str:
-        width = max([len(row.name) for row in self.rows] + [5])
+        names = max([len(row.name) for row in self.rows] + [5])
         kinds = max([len(row.kind) for row in self.rows] + [5])
-        lines = [
-            f"{self.group}, element {self.element}",
-            f"{'layer':<{width}}  {'class':<{kinds}}  up to here  alone     floor",
-        ]
-        lines += [
-            f"{row.name:<{width}}  {row.kind:<{kinds}}  {row.error:.2e}    {row.own:.2e}  "
-            f"{row.floor:.1e}"
-            for row in self.rows
-        ]
+        lines = [f"{self.group}, element {self.element}"]
+        lines.append(f"{'layer':<{names}}  {'class':<{kinds}}  up to here  alone     floor")
+        for row in self.rows:
+            errors = f"{row.error:.2e}    {row.own:.2e}  {row.floor:.1e}"
+            lines.append(f"{row.name:<{names}}  {row.kind:<{kinds}}  {errors}")
         return "\n".join(lines)
 
 
@@ -85,8 +75,12 @@ class _Call:
     input: Tensor
     output: Tensor
 
+    @property
+    def kind(self) -> str:
+        return type(self.module).__name__
+
     def __str__(self) -> str:
-        return f"layer {self.name!r} ({type(self.module).__name__})"
+        return f"layer {self.name!r} ({self.kind})"
 
 
 def layer_errors(
@@ -122,61 +116,52 @@ def layer_errors(
         ValueError: a layer gives NaN or infinity; names the first.
     """
     require_group(group)
-    with measuring(network), torch.no_grad():
-        blobs = blobs_for(network, group) if inputs is None else inputs
-        still = _record(network, still_input(blobs, network))
-        moved = _record(network, move_input(blobs, group, element, network, interpolation))
-        rows = []
+    inputs = blobs_for(network, group) if inputs is None else inputs
+    motion = Motion(group, element, interpolation, inner)
+    rows = []
+    with measuring(network):
+        still = _record(network, still_input(inputs, network))
+        moved = _record(network, motion.move(inputs, network))
         for one, other in zip(still, moved, strict=True):
             if not _movable(group, one.output) or not _movable(group, one.input):
                 continue
-            alone = one.module(_moved(group, one.input, other.input, element, interpolation))
+            alone = one.module(_moved(motion, one.input, other.input))
             require_finite(alone, f"the output of {one} for its moved input")
-            total = compare(other.output, one.output, group, element, interpolation, inner)
-            own = compare(alone, one.output, group, element, interpolation, inner)
-            kind, shape = type(one.module).__name__, tuple(one.output.shape)
-            row = (one.name, kind, shape, total.error, own.error, total.floor, total.per_element)
-            rows.append(LayerError(*row))
+            total, own = motion.error(other.output, one.output), motion.error(alone, one.output)
+            errors = (total.error, own.error, total.floor, total.per_element)
+            rows.append(LayerError(one.name, one.kind, tuple(one.output.shape), *errors))
     return LayerTable(group, element, tuple(rows))
 
 
-def _moved(group: Group, x: Tensor, other: Tensor, element: int, interpolation: str) -> Tensor:
+def _moved(motion: Motion, x: Tensor, other: Tensor) -> Tensor:
     """`h·x`, filled up from `other` where it comes from outside a window."""
-    window = home(group, x)
-    index = index_in(window, group.matrices[element])
+    window = home(motion.group, x)
+    index = index_in(window, motion.matrix)
     if index < 0:
         return other
-    moved = window.act(x, index, interpolation)
+    moved = window.act(x, index, motion.interpolation)
     if not window.is_image(x):
-        outside = ~window.field.inside(group.matrices[element])
+        outside = ~window.field.inside(motion.matrix)
         moved[:, :, outside] = other[:, :, outside]
     return moved
 
 
 def _record(network: nn.Module, x: Tensor) -> list[_Call]:
+    """What every layer takes and gives, in the order of the calls."""
     calls: list[_Call] = []
     require_finite(x, "the input")
 
-    def hook(name: str) -> Callable[..., None]:
-        def remember(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
-            # An in-place layer later on would overwrite what is remembered.
-            calls.append(_Call(name, module, args[0].clone(), output.clone()))
-            require_finite(output, f"the output of {calls[-1]}")
+    def remember(name: str, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
+        # An in-place layer later on would overwrite what is remembered.
+        calls.append(_Call(name, module, args[0].clone(), output.clone()))
+        require_finite(output, f"the output of {calls[-1]}")
 
-        return remember
-
-    leaves = {n: m for n, m in network.named_modules() if _is_layer(m)}
-    handles = [module.register_forward_hook(hook(name)) for name, module in leaves.items()]
-    try:
+    with ExitStack() as hooks:
+        for name, module in network.named_modules():
+            if isinstance(module, Convolution) or not any(True for _ in module.children()):
+                hooks.enter_context(module.register_forward_hook(partial(remember, name)))
         network(x)
-    finally:
-        for handle in handles:
-            handle.remove()
     return calls
-
-
-def _is_layer(module: nn.Module) -> bool:
-    return isinstance(module, Convolution) or not any(True for _ in module.children())
 
 
 def _movable(group: Group, x: Tensor) -> bool:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 
 import torch
 from torch import Tensor, nn
 
+from gcnn.layers.modes import measuring
 from gcnn.layers.sampling_grid import require_centred
 
 # Layers of PyTorch that drop what their windows leave over, and the dimension of their space.
 _SLIDING: dict[type[nn.Module], int] = {
-    **{nn.Conv1d: 1, nn.MaxPool1d: 1, nn.AvgPool1d: 1},
-    **{nn.Conv2d: 2, nn.MaxPool2d: 2, nn.AvgPool2d: 2},
-    **{nn.Conv3d: 3, nn.MaxPool3d: 3, nn.AvgPool3d: 3},
+    getattr(nn, f"{kind}{dim}d"): dim
+    for kind in ("Conv", "MaxPool", "AvgPool")
+    for dim in (1, 2, 3)
 }
 
 
@@ -24,7 +26,7 @@ def fitting_size(module: nn.Module, leading: Sequence[int], dim: int, sizes: Ite
     watched; if that leaves no size, because they contradict each other, they are not.
 
     Args:
-        module: in eval mode; is run on zeros until it raises no error.
+        module: is run on zeros, in eval mode, until it raises no error.
         leading: the axes of the input before space.
         dim: how many axes of space follow.
         sizes: edges to try, in this order.
@@ -37,8 +39,9 @@ def fitting_size(module: nn.Module, leading: Sequence[int], dim: int, sizes: Ite
     refusals: list[Exception] = []
     watched = [part for part in module.modules() if type(part) in _SLIDING]
     for parts in (watched, []) if watched else ([],):
-        handles = [part.register_forward_pre_hook(_require_centred) for part in parts]
-        try:
+        with measuring(module), ExitStack() as hooks:
+            for part in parts:
+                hooks.enter_context(part.register_forward_pre_hook(_require_centred))
             for size in sizes:
                 x = torch.zeros(*leading, *(size,) * dim, dtype=like.dtype, device=like.device)
                 try:
@@ -47,9 +50,6 @@ def fitting_size(module: nn.Module, leading: Sequence[int], dim: int, sizes: Ite
                     refusals.append(error)
                 else:
                     return size
-        finally:
-            for handle in handles:
-                handle.remove()
     raise ValueError(
         f"{type(module).__name__} takes none of the sizes {sizes[0]} to {sizes[-1]}; pass inputs=, "
         f"a tensor or equivariance.Blobs. It refused {sizes[0]} with: {refusals[0]}"

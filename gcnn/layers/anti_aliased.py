@@ -39,9 +39,7 @@ class AntiAliased(SpatialLayer):
 
     Args:
         activation: a pointwise module, for example `torch.nn.ReLU()`.
-        dim: how many of the last axes are space; needed on volumes and feature maps, where no
-            group says so.
-        group: what moves, instead of `dim`.
+        dim, group: which axes are space, as in `SpatialMaxPool`.
 
     Raises:
         TypeError: activation is not a module.

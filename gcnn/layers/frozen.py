@@ -46,24 +46,23 @@ class FrozenConv(nn.Module):
 def _ordinary(convolution: Convolution) -> _ConvNd:
     """A convolution of torch, with the bias if it can be fused."""
     filters, bias = convolution.filters().detach(), convolution.expanded_bias()
-    blocks = convolution.groups * convolution.kernel.arrangement.blocks
-    sliding = convolution.sliding
-    ours, theirs = filters.shape[0], filters.shape[1] * blocks
+    sliding, blocks = convolution.sliding, convolution.kernel.arrangement.blocks
+    groups = convolution.groups * blocks
+    channels = (filters.shape[0], filters.shape[1] * groups)
     kind = (_TRANSPOSED if sliding.transposed else _CONVOLUTIONS)[sliding.dim]
     layer = kind(
-        *((ours, theirs) if sliding.transposed else (theirs, ours)),
+        *(channels if sliding.transposed else channels[::-1]),
         sliding.size,
         sliding.stride,
         sliding.padding,
         dilation=sliding.dilation,
-        groups=blocks,
-        bias=bias is not None,
+        groups=groups,
+        bias=False,
         padding_mode=sliding.padding_mode,  # type: ignore[arg-type]
         device="meta",
     )
-    layer.weight = nn.Parameter(filters.clone(), requires_grad=False)
-    if bias is not None:
-        layer.bias = nn.Parameter(bias.detach().clone(), requires_grad=False)
+    layer.weight = nn.Parameter(filters.clone())
+    layer.bias = None if bias is None else nn.Parameter(bias.detach().clone())
     return layer
 
 
@@ -86,11 +85,9 @@ def freeze(network: nn.Module) -> nn.Module:
     Returns:
         A copy in which every lifting or group convolution is a `FrozenConv`.
     """
-    if isinstance(network, Convolution):
-        return FrozenConv(network).eval()
-    frozen = copy.deepcopy(network).eval()
-    for module in list(frozen.modules()):
+    holder = nn.ModuleList([copy.deepcopy(network)])
+    for module in list(holder.modules()):
         for name, child in module.named_children():
             if isinstance(child, Convolution):
                 setattr(module, name, FrozenConv(child))
-    return frozen.eval().requires_grad_(False)
+    return holder[0].eval().requires_grad_(False)

@@ -10,6 +10,7 @@ from gcnn.groups import Group, require_group
 from gcnn.layers.field_maximum import field_maximum
 from gcnn.layers.memory_layout import in_layout_of
 from gcnn.layers.selection import Selection, select
+from gcnn.layers.spatial import require_features
 
 _MODES = ("max", "mean", "select")
 
@@ -63,11 +64,7 @@ class GroupPool(nn.Module):
         self.selection = Selection(group, **options) if mode == "select" else None
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.group.is_image(x):
-            raise ValueError(
-                f"GroupPool takes a feature map (batch, channels, {self.group.field.size}, "
-                f"*{self.group.dim} of space), got an image of shape {tuple(x.shape)}"
-            )
+        require_features(self, self.group, x)
         x = self.group.field.evaluate(x)
         if self.mode == "max":
             return field_maximum(x, self.group.dim)

@@ -10,11 +10,10 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 
 from gcnn.fields import Regular
 from gcnn.groups import Group, require_group
-from gcnn.kernels.own_gradient import may_bring_its_gradient
-from gcnn.layers.contiguous_norm import may_normalise, normalise
-from gcnn.layers.field_norm import normalise_fields, of_channels
-from gcnn.layers.invariant_norm import moments, standardise
+from gcnn.layers.field_norm import may_normalise, normalise, of_channels
+from gcnn.layers.invariant_norm import about_invariant
 from gcnn.layers.memory_layout import in_layout_of, is_channels_last
+from gcnn.layers.spatial import require_features
 
 
 class GroupBatchNorm(_BatchNorm):
@@ -50,64 +49,54 @@ class GroupBatchNorm(_BatchNorm):
         self.group = require_group(group)
 
     def forward(self, x: Tensor) -> Tensor:
-        _require_features(type(self).__name__, self.group, x)
-        if not isinstance(self.group.field, Regular):
-            return self._by_invariant(x)
-        if not is_channels_last(x, self.group.dim):
-            stored = not self.training and self.running_mean is not None
-            if stored or not may_normalise(x) or not may_bring_its_gradient(x):
-                return super().forward(x)
-            return self._remembered(*normalise(x, self.weight, self.bias, self.eps))
-        if not self.training and self.running_mean is not None and self.running_var is not None:
-            plain = self._by(self.running_mean, self.running_var, x.flatten(1, 2))
-            return torch.unflatten(plain, 1, x.shape[1:3])
-        if may_bring_its_gradient(x):
-            return torch.unflatten(self._by_its_own(x.flatten(1, 2)), 1, x.shape[1:3])
+        require_features(self, self.group, x)
+        field, parameters = self.group.field, (self.weight, self.bias, self.eps)
+        last, stored = is_channels_last(x, self.group.dim), self._stored()
+        if not isinstance(field, Regular):
+            axes = (0, *range(3, x.ndim))
+            y, mean, variance = about_invariant(x, field, axes, *parameters, stored)
+        elif stored is None and may_normalise(x, last):
+            y, mean, variance = normalise(x, *parameters, last)
+        else:
+            return self._as_channels(x, *stored) if stored and last else self._by_torch(x, last)
+        self._remember(mean, variance, x)
+        return y
+
+    def _by_torch(self, x: Tensor, last: bool) -> Tensor:
+        if not last:
+            return super().forward(x)
         # Places as the batch, elements as the space: the same statistics, and no copy.
         rows = x.movedim((1, 2), (-2, -1))
-        normalised = super().forward(rows.flatten(0, -3)).view(rows.shape)
-        return normalised.movedim((-2, -1), (1, 2))
+        return super().forward(rows.flatten(0, -3)).view(rows.shape).movedim((-2, -1), (1, 2))
 
-    def _by_invariant(self, x: Tensor) -> Tensor:
-        field, shape = self.group.field, (1, -1, *(1,) * (x.ndim - 2))
-        if self.training or self.running_mean is None or self.running_var is None:
-            mean, variance = moments(x, field, (0, *range(3, x.ndim)))
-            if self.training:
-                count = x.numel() // self.num_features
-                if count < 2:
-                    raise ValueError(f"one number a channel has no variance, got {tuple(x.shape)}")
-                self._remember(mean.flatten(), variance.flatten() * (count / (count - 1)))
-        else:
-            mean, variance = (r.view(shape) for r in (self.running_mean, self.running_var))
-        return standardise(x, field, (mean, variance), self.weight, self.bias, self.eps)
-
-    def _by(self, mean: Tensor, variance: Tensor, plain: Tensor) -> Tensor:
+    def _as_channels(self, x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
         order = self.group.field.size
         # Apart from the parameters, whose gradient would ask for one of the statistics.
         mean, variance = of_channels(order, mean, variance)
-        if not self.affine:
-            return F.batch_norm(plain, mean, variance, training=False, eps=self.eps)
-        scale, shift = of_channels(order, self.weight, self.bias)
-        return F.batch_norm(plain, mean, variance, scale, shift, training=False, eps=self.eps)
+        scale, shift = of_channels(order, self.weight, self.bias) if self.affine else (None, None)
+        y = F.batch_norm(x.flatten(1, 2), mean, variance, scale, shift, eps=self.eps)
+        return torch.unflatten(y, 1, x.shape[1:3])
 
-    def _by_its_own(self, plain: Tensor) -> Tensor:
-        order = self.group.field.size
-        return self._remembered(*normalise_fields(plain, self.weight, self.bias, order, self.eps))
-
-    def _remembered(self, y: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
-        if self.training:
-            count = y.numel() // self.num_features
-            self._remember(mean, variance * (count / (count - 1)))
-        return y
+    def _stored(self) -> tuple[Tensor, Tensor] | None:
+        """The running statistics, where they take the place of those of the batch."""
+        if self.training or self.running_mean is None or self.running_var is None:
+            return None
+        return self.running_mean, self.running_var
 
     @torch.no_grad()
-    def _remember(self, mean: Tensor, variance: Tensor) -> None:
-        """Move the running statistics, if there are any, towards those of a batch."""
+    def _remember(self, mean: Tensor, variance: Tensor, x: Tensor) -> None:
+        """In training, move the running statistics, if there are any, towards those of x."""
+        if not self.training:
+            return
+        count = x.numel() // self.num_features
+        if count < 2:
+            raise ValueError(f"one number a channel has no variance, got {tuple(x.shape)}")
         share = self.momentum
         if self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
             share = 1 / float(self.num_batches_tracked) if share is None else share
-        for running, of_batch in ((self.running_mean, mean), (self.running_var, variance)):
+        unbiased = variance * (count / (count - 1))
+        for running, of_batch in ((self.running_mean, mean), (self.running_var, unbiased)):
             if running is not None:
                 running.lerp_(of_batch.to(running.dtype), share or 0.0)
 
@@ -124,13 +113,7 @@ class GroupInstanceNorm(_InstanceNorm):
     >>> bool(normalised.mean(dim=(2, 3, 4)).abs().max() < 1e-5)
     True
 
-    Shapes:
-        `(batch, channels, |H|, *space)` to the same.
-
-    Args:
-        group: what moves.
-        channels: how many fields.
-        eps, momentum, affine, track_running_stats: as in `torch.nn.InstanceNorm2d`.
+    Shapes and arguments as of `GroupBatchNorm`, with the defaults of `torch.nn.InstanceNorm2d`.
     """
 
     def __init__(
@@ -150,21 +133,13 @@ class GroupInstanceNorm(_InstanceNorm):
     def forward(self, x: Tensor) -> Tensor:
         field = self.group.field
         if not isinstance(field, Regular):
-            _require_features(type(self).__name__, self.group, x)
-            statistics = moments(x, field, tuple(range(3, x.ndim)))
-            return standardise(x, field, statistics, self.weight, self.bias, self.eps)
+            require_features(self, self.group, x)
+            axes = tuple(range(3, x.ndim))
+            return about_invariant(x, field, axes, self.weight, self.bias, self.eps)[0]
         return in_layout_of(x, super().forward(x), self.group.dim)
 
     def _check_input_dim(self, input: Tensor) -> None:
-        _require_features(type(self).__name__, self.group, input)
+        require_features(self, self.group, input)
 
     def _get_no_batch_dim(self) -> int:
         return self.group.dim + 2
-
-
-def _require_features(layer: str, group: Group, x: Tensor) -> None:
-    if group.is_image(x):
-        raise ValueError(
-            f"{layer} takes a feature map (batch, channels, {group.field.size}, *{group.dim} of "
-            f"space), got shape {tuple(x.shape)}"
-        )

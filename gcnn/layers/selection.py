@@ -8,6 +8,7 @@ they see, and moves along with it when it changes in size.
 from __future__ import annotations
 
 import math
+from contextlib import ExitStack
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from gcnn.fields import Regular
 from gcnn.geometry import scales_of
 from gcnn.groups import Group, require_group
 from gcnn.kernels.own_gradient import outside_autocast
+from gcnn.layers.modes import measuring
 
 
 def _certainty(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -186,16 +188,10 @@ def chosen(network: nn.Module, *inputs: Tensor) -> list[Tensor]:
             f'{type(network).__name__} holds no selection; use layers.GroupPool(group, "select")'
         )
     found: list[Tensor] = []
-    hooks = [part.register_forward_hook(lambda *call: found.append(call[2])) for part in selections]
-    modes = {part: part.training for part in network.modules()}
-    try:
-        with torch.no_grad():
-            network.eval()(*inputs)
-    finally:
-        for hook in hooks:
-            hook.remove()
-        for part, mode in modes.items():
-            part.training = mode
+    with measuring(network), ExitStack() as hooks:
+        for part in selections:
+            hooks.enter_context(part.register_forward_hook(lambda *call: found.append(call[2])))
+        network(*inputs)
     return found
 
 

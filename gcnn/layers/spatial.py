@@ -1,4 +1,4 @@
-"""Layers that treat every channel and element alike, and only need to know which axes are space."""
+"""Which axes of a tensor are space, and layers that need to know no more than that."""
 
 from __future__ import annotations
 
@@ -10,6 +10,15 @@ from gcnn.groups import Group, require_group
 # Axes of a tensor that can only be read in one way, and the dimension of space then: a batch of
 # planar images, and a feature map of volumes.
 _UNMISTAKABLE = {4: 2, 6: 3}
+
+
+def require_features(layer: nn.Module, group: Group, x: Tensor) -> None:
+    """Refuse an image, and a feature map that does not live on the group."""
+    if group.is_image(x):
+        raise ValueError(
+            f"{type(layer).__name__} takes a feature map (batch, channels, {group.field.size}, "
+            f"*{group.dim} of space), got an image of shape {tuple(x.shape)}"
+        )
 
 
 class SpatialLayer(nn.Module):
@@ -51,21 +60,21 @@ class SpatialLayer(nn.Module):
     def _dimension(self, x: Tensor) -> int:
         if self.group is not None:
             self.group.is_image(x)  # refuses what is neither image nor feature map
-        dim = _UNMISTAKABLE.get(x.ndim) if self.dim is None else self.dim
+        dim, shape = self.dim or _UNMISTAKABLE.get(x.ndim), tuple(x.shape)
+        if dim is not None and x.ndim in (dim + 2, dim + 3):
+            return dim
         if dim is None and x.ndim == 5:
             raise ValueError(
-                f"shape {tuple(x.shape)} could be a feature map (batch, channels, |H|, rows, "
-                "columns) or a volume (batch, channels, depth, rows, columns); give "
-                f"{type(self).__name__} the group, or dim=2 for the one and dim=3 for the other"
+                f"shape {shape} could be a feature map (batch, channels, |H|, rows, columns) or a "
+                f"volume (batch, channels, depth, rows, columns); give {type(self).__name__} the "
+                "group, or dim=2 for the one and dim=3 for the other"
             )
-        if dim is None or x.ndim not in (dim + 2, dim + 3):
-            space = "space" if dim is None else f"{dim} of space"
-            raise ValueError(
-                f"expected (batch, channels, *{space}) or (batch, channels, |H|, *{space}), got "
-                f"shape {tuple(x.shape)}"
-                + ("; give the group or dim for other than planar images" if dim is None else "")
-            )
-        return dim
+        space = "space" if dim is None else f"{dim} of space"
+        advice = "; give the group or dim for other than planar images" if dim is None else ""
+        raise ValueError(
+            f"expected (batch, channels, *{space}) or (batch, channels, |H|, *{space}), got shape "
+            f"{shape}{advice}"
+        )
 
     def _repr_of_space(self) -> str:
         if self.group is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -73,28 +74,13 @@ class SpatialMaxPool(_SpatialPool):
 
 
 class SpatialAvgPool(_SpatialPool):
-    """The mean of every window of space, on every channel and element of the group alike.
+    """The mean of every window of space; all else, and the arguments, as in `SpatialMaxPool`.
 
     >>> from gcnn.groups import P4
     >>> SpatialAvgPool(2, group=P4())(torch.zeros(1, 3, 4, 8, 8)).shape
     torch.Size([1, 3, 4, 4, 4])
 
-    Shapes:
-        `(batch, channels, *space)` or `(batch, channels, |H|, *space)` to the same with smaller
-        space.
-
-    Args:
-        kernel_size: edge of the window in pixels.
-        stride: step of the window; `kernel_size` unless given.
-        padding: pixels on every side, of zeros that count.
-        dim: how many of the last axes are space; needed on volumes and feature maps, where no
-            group says so.
-        group: what moves, instead of `dim`.
-
-    Raises:
-        ValueError: on the forward pass, a size that leaves pixels over (such as an odd size at
-            stride 2), because the output grid would be shifted and even 90° would be lost; a
-            tensor that does not tell which axes are space.
+    Padded zeros count.
     """
 
     _pools: ClassVar = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
@@ -117,9 +103,7 @@ class SpatialBlurPool(SpatialLayer):
 
     Args:
         stride: the factor, even.
-        dim: how many of the last axes are space; needed on volumes and feature maps, where no
-            group says so.
-        group: what moves, instead of `dim`.
+        dim, group: which axes are space, as in `SpatialMaxPool`.
     """
 
     def __init__(
@@ -128,9 +112,7 @@ class SpatialBlurPool(SpatialLayer):
         super().__init__(dim, group)
         self.stride = positive_integer("stride", stride)
         if stride % 2:
-            raise ValueError(
-                f"stride must be even, so that an even filter is centred, got {stride}"
-            )
+            raise ValueError(f"stride must be even, for an even filter to be centred, got {stride}")
         self.padding = stride // 2
 
     def _over_space(self, x: Tensor, dim: int) -> Tensor:
@@ -147,10 +129,8 @@ class SpatialBlurPool(SpatialLayer):
 
 def _binomial(taps: int, dim: int) -> Tensor:
     """The separable binomial filter `(taps,) * dim` of sum 1."""
-    row = torch.ones(1, dtype=torch.float64)
-    for _ in range(taps - 1):
-        row = (F.pad(row, (0, 1)) + F.pad(row, (1, 0))) / 2
-    filters = row
+    row = [math.comb(taps - 1, k) / 2 ** (taps - 1) for k in range(taps)]
+    filters = along = torch.tensor(row, dtype=torch.float64)
     for _ in range(dim - 1):
-        filters = filters[..., None] * row
+        filters = filters[..., None] * along
     return filters

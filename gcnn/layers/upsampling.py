@@ -28,9 +28,7 @@ class SpatialUpsample(SpatialLayer):
     Args:
         scale_factor: the factor, an integer.
         mode: "linear" (bilinear in 2D, trilinear in 3D) or "nearest".
-        dim: how many of the last axes are space; needed on volumes and feature maps, where no
-            group says so.
-        group: what moves, instead of `dim`.
+        dim, group: which axes are space, as in `SpatialMaxPool`.
     """
 
     def __init__(

@@ -1,13 +1,14 @@
-"""The same weights on another window of an infinite group."""
+"""Windows of infinite groups: where a feature map lives, and the same weights on another one."""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from gcnn.geometry import scales_of
+from gcnn.geometry import find, scales_of
 from gcnn.groups import Group, require_group
 from gcnn.layers.convolution import Convolution
 from gcnn.layers.frozen import FrozenConv
@@ -57,7 +58,7 @@ def rewindow(network: nn.Module, group: Group) -> nn.Module:
     if not parts:
         raise ValueError(f"nothing in this {type(network).__name__} is on a group")
     widest = max((part.group for _, part in parts), key=lambda old: old.order)
-    windows = list(zip(_targets(widest), _targets(group), strict=False))
+    windows = list(zip(targets(widest), targets(group), strict=False))
     for name, part in parts:
         window = next((new for old, new in windows if old == part.group), None)
         if window is None:
@@ -73,15 +74,31 @@ def rewindow(network: nn.Module, group: Group) -> nn.Module:
     return moved
 
 
-def _targets(group: Group) -> list[Group]:
+def targets(group: Group) -> Iterator[Group]:
     """A window, and those that are left of it after one convolution, two, ..."""
-    windows = [group]
-    while windows[-1].target is not windows[-1] and len(windows) < group.order:
+    for _ in range(group.order):
+        yield group
         try:
-            windows.append(windows[-1].target)
+            window, group = group, group.target
         except ValueError:  # Too few elements are left for another convolution.
-            break
-    return windows
+            return
+        if group is window:
+            return
+
+
+def home(group: Group, features: Tensor) -> Group:
+    """The window that a feature map lives on.
+
+    The group itself, unless convolutions on it leave out elements at its ends; then what remains
+    after as many of them as it takes. Whether it fits is for the action to say.
+    """
+    sizes = features.shape[2:3] if features.ndim == group.dim + 3 else ()
+    return next((window for window in targets(group) if window.field.size in sizes), group)
+
+
+def index_in(window: Group, matrix: Tensor) -> int:
+    """Which element of a window a matrix is, -1 if none."""
+    return int(find(matrix[None], window.matrices)[0])
 
 
 def _require_kin(name: str, old: Group, new: Group) -> None:

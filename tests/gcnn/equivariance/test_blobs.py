@@ -91,13 +91,13 @@ def test_a_matrix_outside_the_group_is_refused_for_feature_maps():
 def test_they_fit_the_first_layer_of_a_module():
     group = groups.P4()
     assert blobs_for(LiftingConv(group, 3, 1, 3), group).images().shape == (4, 3, 65, 65)
-    features = blobs_for(GroupConv(group, 2, 1, 3), group, size=9).images()
-    assert features.shape == (4, 2, 4, 9, 9)
+    features = blobs_for(GroupConv(group, 2, 1, 3), group).images()
+    assert features.shape == (4, 2, 4, 65, 65)
     assert blobs_for(UNet(1, 1, group), group).size == 80
     scales = ScaleTranslation([1, 0.8, 0.64], 2, interaction=2, scale_padding="valid")
     for layer, count in ((GroupConv, 3), (GroupConvTranspose, 2)):
-        features = blobs_for(layer(scales, 2, 1, 3), scales, size=9).images()
-        assert features.shape == (4, 2, count, 9, 9)
+        features = blobs_for(layer(scales, 2, 1, 3), scales).images()
+        assert features.shape == (4, 2, count, 65, 65)
     assert blobs_for(LiftingConv(cube(), 1, 1, 3), cube()).size == 33
 
 

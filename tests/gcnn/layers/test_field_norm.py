@@ -1,4 +1,4 @@
-"""Batch normalisation of fields in channels-last memory, beside `torch.nn.BatchNorm1d`."""
+"""Batch normalisation of fields on processors, beside `torch.nn.BatchNorm1d` and float64."""
 
 import copy
 import math
@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gcnn import groups
-from gcnn.layers import GroupBatchNorm
+from gcnn.layers import GroupBatchNorm, field_norm
 from gcnn.layers.memory_layout import is_channels_last
 from tests.gcnn.cases import cube
 from tests.gcnn.operations import Passes
@@ -21,6 +21,7 @@ OPTIONS = (
     {"track_running_stats": False},
     {"eps": 0.5, "momentum": 0.7, "affine": False, "track_running_stats": False},
 )
+RESOLUTION = torch.finfo(torch.float32).eps
 over_groups = pytest.mark.parametrize("group", GROUPS, ids=repr)
 over_options = pytest.mark.parametrize("options", OPTIONS, ids=str)
 
@@ -180,3 +181,48 @@ def test_the_activation_after_it_may_work_in_place():
     found = torch.autograd.grad(layer(x).relu_().sum(), [x, *layer.parameters()])
     expected = torch.autograd.grad(layer(x).relu().sum(), [x, *layer.parameters()])
     torch.testing.assert_close(found, expected)
+
+
+def normalised(x, **options):
+    layer = GroupBatchNorm(groups.P4(), x.shape[1], eps=0, **options)
+    return layer(x), layer
+
+
+@pytest.mark.parametrize("mean", [0.0, 1.0, -2.9, 3.1, 30.0, 1000.0])
+def test_statistics_are_exact_to_float32_however_large_the_mean(mean):
+    torch.manual_seed(0)
+    x = torch.randn(4, 3, 4, 96, 96) * torch.tensor([1e-3, 1.0, 1e3]).view(3, 1, 1, 1)
+    x = x + mean * torch.tensor([1e-3, 1.0, 1e3]).view(3, 1, 1, 1)
+    _, layer = normalised(x, momentum=1.0)
+    fields = x.double().transpose(0, 1).flatten(1)
+    torch.testing.assert_close(layer.running_var.double(), fields.var(1), rtol=1e-5, atol=0)
+    deviation = fields.std(1)
+    error = (layer.running_mean.double() - fields.mean(1)).abs() / deviation
+    assert error.max() < 10 * RESOLUTION * (1 + abs(mean))
+
+
+def test_a_field_that_is_constant_stays_finite():
+    layer = GroupBatchNorm(groups.P4(), 2)
+    x = torch.full((2, 2, 4, 8, 8), 7.0, requires_grad=True)
+    y = layer(x)
+    assert y.abs().max() < 1e-2
+    y.sum().backward()
+    assert x.grad.isfinite().all()
+
+
+def test_infinite_and_missing_numbers_are_passed_on():
+    for value in (float("nan"), float("inf")):
+        x = torch.randn(2, 1, 4, 8, 8)
+        x[0, 0, 0, 0, 0] = value
+        assert normalised(x)[0].isnan().any()
+
+
+def test_float32_takes_sums_and_half_precision_the_kernel(monkeypatch):
+    taken = []
+    original = field_norm._statistics
+    monkeypatch.setattr(field_norm, "_statistics", lambda x: taken.append(x.dtype) or original(x))
+    layer = GroupBatchNorm(groups.P4(), 2)
+    for dtype in (torch.float32, torch.bfloat16):
+        layer(torch.randn(2, 2, 4, 8, 8).to(dtype))
+    layer.eval()(torch.randn(2, 2, 4, 8, 8))
+    assert taken == [torch.float32]
