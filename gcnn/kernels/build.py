@@ -14,6 +14,7 @@ from gcnn.filters import Basis, SeparableBasis
 from gcnn.geometry import find, scales_of
 from gcnn.groups import Group
 from gcnn.kernels.arrangement import Apart, Arrangement, Neighbours, Together
+from gcnn.kernels.axis_by_axis import AxisByAxis, Window
 from gcnn.kernels.expansion import (
     gather,
     neighbours,
@@ -24,7 +25,6 @@ from gcnn.kernels.expansion import (
 from gcnn.kernels.gain import expected_gain
 from gcnn.kernels.half_precision import two_terms
 from gcnn.kernels.kernel import Kernel
-from gcnn.kernels.separable import AxisByAxis, Window
 from gcnn.kernels.solved import combined, coordinates, means
 from gcnn.kernels.table import Table
 

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from gcnn.fields import Field
 from gcnn.filters import Basis
 from gcnn.kernels.arrangement import Arrangement
+from gcnn.kernels.axis_by_axis import AxisByAxis, Window
 from gcnn.kernels.half_precision import rounded_product
 from gcnn.kernels.own_gradient import is_looked_into, outside_autocast
-from gcnn.kernels.separable import AxisByAxis, Window
 from gcnn.kernels.table import Table
 
 

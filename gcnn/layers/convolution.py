@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from gcnn.filters import Basis
 from gcnn.groups import Group, require_group
 from gcnn.kernels import Form, Kernel
-from gcnn.kernels.separable import differentiable_by_axes
+from gcnn.kernels.axis_by_axis import differentiable_by_axes
 from gcnn.layers.filter_cache import FilterCache
 from gcnn.layers.memory_layout import in_layout_of, is_channels_last
 from gcnn.layers.sampling_grid import positive_integer, resolve_padding

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gcnn.kernels.separable import AxisByAxis, Window
+from gcnn.kernels.axis_by_axis import AxisByAxis, Window
 from gcnn.layers.depthwise import depthwise
 from gcnn.layers.sampling_grid import require_centred
 

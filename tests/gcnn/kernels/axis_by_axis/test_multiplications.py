@@ -5,10 +5,10 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from gcnn import groups
-from gcnn.kernels.separable.cost import Problem
+from gcnn.kernels.axis_by_axis.cost import Problem
 from gcnn.layers import GroupConv
 from gcnn.models import tumour_unet
-from tests.gcnn.kernels.separable.forced import by_axes
+from tests.gcnn.kernels.axis_by_axis.forced import by_axes
 
 SCALES = groups.ScaleTranslation([0.9**i for i in range(4)], 3)
 

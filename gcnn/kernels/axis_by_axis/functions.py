@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gcnn.kernels.axis_by_axis import products
+from gcnn.kernels.axis_by_axis.plan import Plan
 from gcnn.kernels.own_gradient import outside_autocast
-from gcnn.kernels.separable import products
-from gcnn.kernels.separable.plan import Plan
 
 
 def correlate(

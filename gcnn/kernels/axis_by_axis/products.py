@@ -18,10 +18,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gcnn.kernels.separable.operators import Operator
-from gcnn.kernels.separable.plan import Plan, Tile
-from gcnn.kernels.separable.scratch import Scratch
-from gcnn.kernels.separable.tree import Tree
+from gcnn.kernels.axis_by_axis.operators import Operator
+from gcnn.kernels.axis_by_axis.plan import Plan, Tile
+from gcnn.kernels.axis_by_axis.scratch import Scratch
+from gcnn.kernels.axis_by_axis.tree import Tree
 
 
 def partials(

@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from gcnn import groups, layers
-from gcnn.kernels.separable import products
-from gcnn.kernels.separable.cost import Problem
+from gcnn.kernels.axis_by_axis import products
+from gcnn.kernels.axis_by_axis.cost import Problem
 from gcnn.layers.convolution import Convolution
-from tests.gcnn.kernels.separable.forced import by_axes, dense_filters
+from tests.gcnn.kernels.axis_by_axis.forced import by_axes, dense_filters
 
 LAYERS = (layers.LiftingConv, layers.GroupConv, layers.GroupConvTranspose)
 over_layers = pytest.mark.parametrize("layer_type", LAYERS, ids=lambda kind: kind.__name__)

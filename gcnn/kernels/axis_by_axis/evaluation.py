@@ -10,11 +10,11 @@ from torch import Tensor
 
 from gcnn.filters import Factors
 from gcnn.geometry import ordinary_tensors
+from gcnn.kernels.axis_by_axis.cost import Problem, most_maps
+from gcnn.kernels.axis_by_axis.functions import correlate, transpose
+from gcnn.kernels.axis_by_axis.plan import Plan, Window, make_plan, no_trees, trees
+from gcnn.kernels.axis_by_axis.tree import Tree
 from gcnn.kernels.own_gradient import is_looked_into
-from gcnn.kernels.separable.cost import Problem, most_maps
-from gcnn.kernels.separable.functions import correlate, transpose
-from gcnn.kernels.separable.plan import Plan, Window, make_plan, no_trees, trees
-from gcnn.kernels.separable.tree import Tree
 
 # Numbers in the maps of a tile: few enough to stay in a processor's cache.
 _NUMBERS = 2**21

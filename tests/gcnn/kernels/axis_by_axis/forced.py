@@ -4,8 +4,8 @@ import math
 from contextlib import ExitStack, contextmanager
 from unittest import mock
 
-from gcnn.kernels.separable.cost import Problem
-from gcnn.kernels.separable.evaluation import AxisByAxis
+from gcnn.kernels.axis_by_axis.cost import Problem
+from gcnn.kernels.axis_by_axis.evaluation import AxisByAxis
 from gcnn.layers.convolution import Convolution
 
 

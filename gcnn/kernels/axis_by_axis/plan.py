@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from gcnn.filters import Factors
-from gcnn.kernels.separable.operators import Operator, axis_operators, support
-from gcnn.kernels.separable.tree import Tree
+from gcnn.kernels.axis_by_axis.operators import Operator, axis_operators, support
+from gcnn.kernels.axis_by_axis.tree import Tree
 
 
 @dataclass(frozen=True)

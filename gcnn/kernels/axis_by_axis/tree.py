@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from gcnn.kernels.separable.operators import Operator
-from gcnn.kernels.separable.scratch import Scratch
+from gcnn.kernels.axis_by_axis.operators import Operator
+from gcnn.kernels.axis_by_axis.scratch import Scratch
 
 
 @dataclass(frozen=True)
