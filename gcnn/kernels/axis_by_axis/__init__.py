@@ -3,7 +3,7 @@
 No dense filter is ever built. (`SeparableGroupConv` is something else: space, then the group.)
 """
 
-from gcnn.kernels.axis_by_axis.evaluation import AxisByAxis, differentiable_by_axes
-from gcnn.kernels.axis_by_axis.plan import Window
+from gcnn.kernels.axis_by_axis.choice import Bank
+from gcnn.kernels.axis_by_axis.evaluation import AxisByAxis
 
-__all__ = ["AxisByAxis", "Window", "differentiable_by_axes"]
+__all__ = ["AxisByAxis", "Bank"]

@@ -2,41 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from gcnn.filters import Factors
 from gcnn.geometry import ordinary_tensors
-from gcnn.kernels.axis_by_axis.cost import Problem, most_maps
-from gcnn.kernels.axis_by_axis.functions import correlate, transpose
-from gcnn.kernels.axis_by_axis.plan import Plan, Window, make_plan, no_trees, trees
-from gcnn.kernels.axis_by_axis.tree import Tree
-from gcnn.kernels.own_gradient import is_looked_into
+from gcnn.kernels.axis_by_axis.choice import CACHED, Bank, Problem
+from gcnn.kernels.axis_by_axis.functions import convolve
+from gcnn.kernels.axis_by_axis.plan import Plan, make_plan
+from gcnn.kernels.own_gradient import autocast_dtype, is_looked_into
+from gcnn.kernels.table import Remembered
+from gcnn.kernels.window import Window
 
-# Numbers in the maps of a tile: few enough to stay in a processor's cache.
-_NUMBERS = 2**21
-# Long tiles multiply many zeros of a band, short ones make many small products.
-_THICK, _THIN, _LAST = 32, 12, 64
-_MANY = 2**12
-# The devices with such a cache; "meta" counts what a processor does.
-_CACHED = ("cpu", "meta")
 _REMEMBERED = 16
-
-
-def differentiable_by_axes(x: Tensor, weight: Tensor) -> bool:
-    """Whether these tensors can be convolved axis by axis.
-
-    Compilers and function transforms get dense filters: one operation they know. So does half
-    precision on accelerators, which have units for its products. A CPU computes it in float32.
-    """
-    device = x.device.type
-    mixed = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
-    full = x.dtype == weight.dtype and x.dtype in (torch.float32, torch.float64) and not mixed
-    cached = device in _CACHED and (mixed or x.dtype == weight.dtype) and x.is_floating_point()
-    return (full or cached) and not is_looked_into()
 
 
 class AxisByAxis:
@@ -47,133 +24,58 @@ class AxisByAxis:
     precision, and autocast, are computed in float32 and rounded at the end.
 
     Args:
-        factors: of the basis, for all elements.
-        sources: for every computed element, the elements it sees; -1 where there is none.
-        outputs: which elements are computed.
-        window: how filters slide.
+        bank: what the filters are made of.
+        window: how they slide, forwards or as the adjoint of that.
     """
 
-    def __init__(
-        self,
-        factors: Factors,
-        sources: tuple[tuple[int, ...], ...],
-        outputs: tuple[int, ...],
-        window: Window,
-    ) -> None:
-        self.factors = factors
-        self.sources = sources
-        self.outputs = outputs
+    def __init__(self, bank: Bank, window: Window) -> None:
+        self.bank = bank
         self.window = window
-        self._plans: dict[Any, Plan | None] = {}
+        self._plans: dict[Problem, Plan | None] = Remembered()
 
-    def plan(self, like: Tensor, size: tuple[int, ...], weight: Tensor) -> Plan | None:
-        """The cheapest plan, or None if dense filters are cheaper.
+    def convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor | None:
+        """`(batch, in, |H|, *space)` to `(batch, out, |H'|, *space)`, or the adjoint of that.
+
+        Compilers and function transforms need dense filters: one operation they know. So does half
+        precision on accelerators, which have units for its products.
 
         Args:
-            like: a tensor of the dtype, device and batch size.
-            size: of the space on the side of the input.
-            weight: `(out, in, M, K)`.
+            x: a feature map.
+            weight: `(out, in, [M,] K)`, named as in the convolution for its adjoint too.
+            bias: one number for every field of what is returned.
+
+        Returns:
+            None if dense filters are needed, or cheaper.
         """
-        like = like.detach().new_empty(like.shape[0], dtype=_full(like.dtype))
-        key = (like.shape, size, like.dtype, like.device, weight.shape)
-        if key not in self._plans:
+        mixed = autocast_dtype(x.device.type)
+        alike = mixed is not None or x.dtype == weight.dtype
+        full = mixed is None and x.dtype in (torch.float32, torch.float64)
+        known = full or (x.device.type in CACHED and x.is_floating_point())
+        if not (alike and known) or is_looked_into():
+            return None
+        size = tuple(x.shape[3:])
+        if self.window.transposed:
+            size = tuple(map(self.window.input_size, size))
+        plan = self.plan(self.problem(x, size, weight))
+        if plan is None:
+            return None
+        mixing = plan.mixing(weight if weight.ndim == 4 else weight.unsqueeze(2))
+        dtype = x.dtype if mixed is None or x.dtype == torch.float64 else mixed
+        return convolve(x, int(self.window.transposed), mixing, bias, plan, dtype)
+
+    def problem(self, like: Tensor, size: tuple[int, ...], weight: Tensor) -> Problem:
+        """The convolution of an input of such a size, in a batch like this one."""
+        dtype = torch.promote_types(like.dtype, torch.float32)
+        out_channels, in_channels = weight.shape[:2]
+        tensors = (len(like), in_channels, out_channels, size, dtype, like.device)
+        return Problem(self.bank, self.window, *tensors)
+
+    def plan(self, problem: Problem) -> Plan | None:
+        """The cheapest plan, or None if dense filters are cheaper."""
+        if problem not in self._plans:
             if len(self._plans) >= _REMEMBERED:
                 self._plans.clear()
             with torch.no_grad(), ordinary_tensors():
-                self._plans[key] = self._cheapest(like, size, weight)
-        return self._plans[key]
-
-    def correlate(
-        self, x: Tensor, weight: Tensor, plan: Plan, bias: Tensor | None = None
-    ) -> Tensor:
-        """`(batch, in, |H|, *space)` to `(batch, out, |H'|, *space)`; a bias is `(out,)`."""
-        mixing = plan.mixing(weight, self.factors.degrees)
-        return correlate(x, mixing, bias, plan, _given_out(x))
-
-    def transpose(
-        self, y: Tensor, weight: Tensor, plan: Plan, bias: Tensor | None = None
-    ) -> Tensor:
-        """The adjoint, `(batch, out, |H'|, *space)` to `(batch, in, |H|, *space)`, plus a bias."""
-        mixing = plan.mixing(weight, self.factors.degrees)
-        return transpose(y, mixing, bias, plan, _given_out(y))
-
-    def _cheapest(self, like: Tensor, size: tuple[int, ...], weight: Tensor) -> Plan | None:
-        out_channels, in_channels, relatives, _ = weight.shape
-        kernel_size = self.factors.tables.shape[-1]
-        problem = Problem(
-            like.shape[0],
-            in_channels,
-            out_channels,
-            len(self.outputs),
-            relatives,
-            size,
-            tuple(self.window.output_size(n, kernel_size) for n in size),
-            self.window.stride,
-            self.window.dilation * (kernel_size - 1) + 1,
-        )
-        if self._single_pixel() and like.device.type in _CACHED:
-            return self._plan(size, *no_trees(self.factors.degrees), *_chunk(problem), like)
-        choices = [trees(self.factors.degrees, expanded) for expanded in range(len(size))]
-        tiles = [self._tile(problem, *choice, like) for choice in choices]
-        costs = [
-            problem.by_axes(*choice, *tile) for choice, tile in zip(choices, tiles, strict=True)
-        ]
-        best = costs.index(min(costs))
-        if problem.dense(kernel_size) < costs[best]:
-            return None
-        return self._plan(size, *choices[best], *tiles[best], like)
-
-    def _plan(self, size: tuple[int, ...], *chosen: Any) -> Plan:
-        return make_plan(self.factors, self.window, self.sources, self.outputs, size, *chosen)
-
-    def _single_pixel(self) -> bool:
-        """Whether only channels are mixed, alike for all elements."""
-        tables = self.factors.tables[:, list(self.outputs)]
-        alone = tables.shape[-1] == self.window.stride == 1 and not self.window.padding
-        return alone and torch.equal(tables, tables[:, :1].expand_as(tables))
-
-    def _tile(
-        self, problem: Problem, before: Tree, after: Tree, like: Tensor
-    ) -> tuple[tuple[int, ...], int]:
-        """The size of tiles, and the samples that are computed at once."""
-        size = problem.mixed_size(before)
-        if like.device.type not in _CACHED:
-            return size, max(1, problem.batch)
-        maps = most_maps(before, after, problem.columns, problem.out_channels)
-        tile = [_part(n, _THICK) for n in size[:-1]] + [_part(size[-1], _LAST)]
-        samples = max(1, min(problem.batch, _NUMBERS // (maps * math.prod(tile))))
-        for axis in range(len(size) - 1):
-            excess = maps * math.prod(tile) / _NUMBERS
-            if excess > 1:
-                tile[axis] = max(_part(size[axis], tile[axis] / excess), min(tile[axis], _THIN))
-        return tuple(tile), samples
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_plans": {}}
-
-
-def _full(dtype: torch.dtype) -> torch.dtype:
-    return torch.promote_types(dtype, torch.float32)
-
-
-def _given_out(x: Tensor) -> torch.dtype:
-    """The dtype that a convolution of x has."""
-    device = x.device.type
-    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
-        return x.dtype if x.dtype == torch.float64 else torch.get_autocast_dtype(device)
-    return x.dtype
-
-
-def _part(length: int, longest: float) -> int:
-    """The length of as few equal parts as are no longer than that, which is at least 1."""
-    return math.ceil(length / math.ceil(length / max(1, longest)))
-
-
-def _chunk(problem: Problem) -> tuple[tuple[int, ...], int]:
-    """Tiles without gaps where nothing is expanded, and the samples that are computed at once."""
-    maps = problem.columns + problem.out_channels
-    rest = math.prod(problem.size[1:])
-    tile = (_part(problem.size[0], _NUMBERS / (maps * rest)), *problem.size[1:])
-    # Features of many pixels are read and written where they lie, one sample at a time.
-    numbers = maps * math.prod(tile)
-    return tile, 1 if math.prod(tile) > _MANY else max(1, min(problem.batch, _NUMBERS // numbers))
+                way = problem.cheapest()
+                self._plans[problem] = None if way is None else make_plan(problem, way)
+        return self._plans[problem]

@@ -6,43 +6,26 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
+
+from gcnn.kernels.window import Window
 
 
-def axis_operators(
-    taps: Tensor, size: int, stride: int, padding: int, dilation: int, padding_mode: str
-) -> Tensor:
+def axis_operators(taps: Tensor, size: int, window: Window) -> Tensor:
     """The matrices that correlate one axis with filters of one coordinate.
 
     Args:
         taps: `(..., kernel_size)`.
         size: of the axis, in pixels.
-        stride, padding, dilation, padding_mode: as in `torch.nn.Conv1d`.
+        window: how filters slide.
 
     Returns:
         `(..., size of the output, size)`.
     """
-    kernel_size = taps.shape[-1]
-    outputs = (size + 2 * padding - dilation * (kernel_size - 1) - 1) // stride + 1
-    rows = torch.arange(outputs)[:, None].expand(-1, kernel_size)
-    columns = rows * stride - padding + dilation * torch.arange(kernel_size)
-    places, inside = _pixels(columns, size, padding_mode)
-    matrices = taps.new_zeros(*taps.shape[:-1], outputs * size)
-    values = (taps[..., None, :] * inside).flatten(-2)
-    index = (rows * size + places).flatten().expand(values.shape)
-    filled = matrices.scatter_add_(-1, index, values)
-    return torch.unflatten(filled, -1, (outputs, size))
-
-
-def _pixels(columns: Tensor, size: int, padding_mode: str) -> tuple[Tensor, Tensor]:
-    """The pixels that stand in for places beyond the ends, and which places have one."""
-    inside = torch.ones_like(columns, dtype=torch.bool)
-    if padding_mode == "circular":
-        return columns.remainder(size), inside
-    if padding_mode == "reflect":
-        return (size - 1 - (columns.abs() - (size - 1)).abs()), inside
-    if padding_mode == "zeros":
-        inside = (columns >= 0) & (columns < size)
-    return columns.clamp(0, size - 1), inside
+    units, padding = window.padded(torch.eye(size, dtype=taps.dtype).unsqueeze(1))
+    filters = taps.flatten(0, -2).unsqueeze(1)
+    columns = F.conv1d(units, filters, None, window.stride, padding, window.dilation)
+    return torch.unflatten(columns.permute(1, 2, 0), 0, taps.shape[:-1])
 
 
 def support(matrices: Tensor) -> tuple[int, int]:
@@ -57,19 +40,16 @@ class Operator:
     Args:
         matrices: `(n, rows, columns)`.
         axis: of space, which they multiply.
-        last: whether that is the last axis.
     """
 
-    def __init__(self, matrices: Tensor, axis: int, last: bool) -> None:
-        self.rows = matrices.shape[1]
-        self.axis = axis
-        self.last = last
-        self.matrices = [matrix.T if last else matrix for matrix in matrices]
+    def __init__(self, matrices: Tensor, axis: int) -> None:
+        self.matrices = list(matrices)
+        self.axis = 1 + axis
 
     def shape(self, x: Tensor) -> tuple[int, ...]:
         """The shape of a product with x `(maps, *space)`."""
-        axis = 1 + self.axis
-        return (*x.shape[:axis], self.rows, *x.shape[axis + 1 :])
+        rows = len(self.matrices[0])
+        return (*x.shape[: self.axis], rows, *x.shape[self.axis + 1 :])
 
     def multiply(self, degree: int, x: Tensor, out: Tensor, add: bool = False) -> None:
         """Write the product of x along the axis and the matrix of a degree, or add it.
@@ -78,9 +58,9 @@ class Operator:
             x, out: `(maps, *space)`, contiguous; along the first axis of space it is enough that
                 what comes after it is.
         """
-        matrix, (x, out) = self.matrices[degree], (_around(t, 1 + self.axis) for t in (x, out))
-        if self.last:
-            out[..., 0].addmm_(x[..., 0], matrix, beta=int(add))
+        matrix, (x, out) = self.matrices[degree], (_around(t, self.axis) for t in (x, out))
+        if x.shape[-1] == 1:
+            out[..., 0].addmm_(x[..., 0], matrix.T, beta=int(add))
         else:
             # A matrix times a batch of matrices would be folded into one product of copies.
             out.baddbmm_(matrix.expand(len(x), -1, -1), x, beta=int(add))

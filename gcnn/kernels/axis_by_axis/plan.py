@@ -3,191 +3,112 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from gcnn.filters import Factors
+from gcnn.kernels.axis_by_axis.choice import Problem, Way
 from gcnn.kernels.axis_by_axis.operators import Operator, axis_operators, support
-from gcnn.kernels.axis_by_axis.tree import Tree
+from gcnn.kernels.axis_by_axis.side import Side
 
 
 @dataclass(frozen=True)
-class Window:
-    """How filters slide: as in `torch.nn.Conv2d`, one number for all axes."""
-
-    stride: int
-    padding: int
-    dilation: int
-    padding_mode: str
-
-    def output_size(self, size: int, kernel_size: int) -> int:
-        """Pixels of the output along an axis."""
-        return (size + 2 * self.padding - self.dilation * (kernel_size - 1) - 1) // self.stride + 1
-
-
-@dataclass(frozen=True)
-class Tile:
-    """A part of the space where channels are mixed, what it takes and what it contributes to.
+class Step:
+    """One element of the output, on one tile of the space where channels are mixed.
 
     Attributes:
-        input, output: ranges of the input and of the output, for all axes.
-        size: of all axes where channels are mixed.
-        forward, backward: operators of all axes, from the input and from the output.
+        relatives: the relative elements at which it sees elements of the input.
+        sides: those elements, and itself.
     """
 
-    input: tuple[slice, ...]
-    output: tuple[slice, ...]
-    size: tuple[int, ...]
-    forward: tuple[Operator, ...]
-    backward: tuple[Operator, ...]
+    relatives: tuple[int, ...]
+    sides: tuple[Side, Side]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The operators of every element.
+    """All steps.
 
     Attributes:
-        size, output_size: of space.
-        sources: for every element of the output, the elements it sees; -1 where there is none.
-        before: the axes that are expanded before channels are mixed.
-        after: the axes that are contracted after.
-        tiles: for every element of the output.
-        order: how many elements the input has.
+        steps: the sum of what they contribute is the result.
+        sizes: elements and size of space, of the input and of the output.
+        leaves: how many a channel has, before and after the mixing.
+        leaf: `(K,)` each: which of them a function is.
         samples: of the batch that are computed at once.
         gain: of the functions, if no axis is expanded.
         dtype: in which all is computed.
     """
 
-    size: tuple[int, ...]
-    output_size: tuple[int, ...]
-    sources: tuple[tuple[int, ...], ...]
-    before: Tree
-    after: Tree
-    tiles: tuple[tuple[Tile, ...], ...]
-    order: int
+    steps: tuple[Step, ...]
+    sizes: tuple[tuple[int, ...], tuple[int, ...]]
+    leaves: tuple[int, int]
+    leaf: tuple[Tensor, Tensor]
     samples: int
     gain: float
     dtype: torch.dtype
 
-    def mixing(self, weight: Tensor, degrees: Sequence[tuple[int, ...]]) -> Tensor:
+    def mixing(self, weight: Tensor) -> Tensor:
         """The weights as matrices that mix channels between expanding and contracting.
 
         Args:
             weight: `(out, in, M, K)`.
-            degrees: of the K functions.
 
         Returns:
-            `(M, out of the mixing · out, into the mixing · in)`.
+            `(M, leaves after · out, leaves before · in)`.
         """
-        into, out_of = self.before.leaves(), self.after.leaves()
-        q = torch.tensor([out_of.index(_along(d, self.after)) for d in degrees])
-        p = torch.tensor([into.index(_along(d, self.before)) for d in degrees])
-        out_channels, in_channels, relatives, _ = weight.shape
-        weight = weight.to(self.dtype) * self.gain
-        empty = weight.new_zeros(len(out_of), len(into), relatives, out_channels, in_channels)
-        index = (q.to(weight.device), p.to(weight.device))
-        mixing = empty.index_put(index, weight.permute(3, 2, 0, 1))
-        return mixing.permute(2, 0, 3, 1, 4).flatten(3, 4).flatten(1, 2)
+        weight = (weight.to(self.dtype) * self.gain).permute(3, 2, 0, 1)
+        empty = weight.new_zeros(*self.leaves, *weight.shape[1:])
+        return empty.index_put(self.leaf, weight).permute(2, 1, 3, 0, 4).flatten(3).flatten(1, 2)
 
 
-def _along(degrees: tuple[int, ...], tree: Tree) -> tuple[int, ...]:
-    return tuple(degrees[axis] for axis in tree.axes)
-
-
-def trees(degrees: Sequence[tuple[int, ...]], expanded: int) -> tuple[Tree, Tree]:
-    """The trees before and after the mixing, if the first `expanded` axes come before it."""
-    dim = len(degrees[0])
-    return _tree(degrees, range(expanded)), _tree(degrees, range(dim - 1, expanded - 1, -1))
-
-
-def no_trees(degrees: Sequence[tuple[int, ...]]) -> tuple[Tree, Tree]:
-    """Those of a single pixel."""
-    return _tree(degrees, ()), _tree(degrees, ())
-
-
-def _tree(degrees: Sequence[tuple[int, ...]], axes: Sequence[int]) -> Tree:
-    return Tree(tuple(axes), tuple(sorted({tuple(d[axis] for axis in axes) for d in degrees})))
-
-
-def make_plan(
-    factors: Factors,
-    window: Window,
-    sources: tuple[tuple[int, ...], ...],
-    outputs: Sequence[int],
-    size: tuple[int, ...],
-    before: Tree,
-    after: Tree,
-    tile: tuple[int, ...],
-    samples: int,
-    like: Tensor,
-) -> Plan:
-    """The plan for inputs of this size.
-
-    Args:
-        factors: of the basis.
-        window: how they slide.
-        sources: what every computed element sees.
-        outputs: which elements are computed.
-        size: of the input.
-        before, after: the axes that are expanded before channels are mixed, and contracted after.
-        tile: the size of a tile.
-        samples: of the batch that are computed at once.
-        like: a tensor of the dtype to compute in, and of the device.
-    """
+def make_plan(problem: Problem, way: Way) -> Plan:
+    """How a problem is solved in this way."""
+    bank, size = problem.bank, problem.size
+    before, after = way.trees
     along = [
-        axis_operators(
-            factors.tables[axis, list(outputs)],
-            length,
-            window.stride,
-            window.padding,
-            window.dilation,
-            window.padding_mode,
-        )
-        for axis, length in enumerate(size)
+        axis_operators(table, length, problem.window)
+        for table, length in zip(bank.factors.tables, size, strict=True)
     ]
-    tiles = [_tiles([a[h] for a in along], before, tile, like) for h in range(len(outputs))]
+    steps = []
+    for h, sources in enumerate(bank.sources):
+        relatives, seen = zip(*((m, s) for m, s in enumerate(sources) if s >= 0), strict=True)
+        axes = [list(_parts(a[h], axis, problem, way)) for axis, a in enumerate(along)]
+        for parts in itertools.product(*axes):
+            inputs, outputs, *rest = zip(*parts, strict=True)
+            sides = Side(before, seen, inputs, *rest), Side(after, (h,), outputs, *rest)
+            steps.append(Step(relatives, sides))
+    leaf_before, leaf_after = (
+        torch.tensor([tree.leaf(degrees) for degrees in bank.factors.degrees]).to(problem.device)
+        for tree in way.trees
+    )
     return Plan(
-        size, tuple(a.shape[-2] for a in along), sources, before, after, tuple(tiles),
-        order=factors.tables.shape[1],
-        samples=samples,
-        gain=1.0 if after.axes else float(factors.tables[:, outputs[0], 0, 0].prod()),
-        dtype=like.dtype,
-    )  # fmt: skip
-
-
-def _tiles(
-    along: list[Tensor], before: Tree, tile: tuple[int, ...], like: Tensor
-) -> tuple[Tile, ...]:
-    """The tiles of one element, from its matrices `(n, output size, size)` for every axis."""
-    parts = [
-        _parts(matrices, axis, axis == len(along) - 1, axis in before.axes, tile[axis], like)
-        for axis, matrices in enumerate(along)
-    ]
-    return tuple(Tile(*zip(*chosen, strict=True)) for chosen in itertools.product(*parts))
+        tuple(steps),
+        sizes=((bank.order, *size), (len(bank.sources), *problem.output_size)),
+        leaves=(len(before.leaves), len(after.leaves)),
+        leaf=(leaf_before, leaf_after),
+        samples=way.samples,
+        gain=1.0 if after.axes else float(bank.factors.tables[:, 0, 0, 0].prod()),
+        dtype=problem.dtype,
+    )
 
 
 def _parts(
-    matrices: Tensor, axis: int, last: bool, before: bool, length: int, like: Tensor
-) -> list[tuple[slice, slice, int, Operator, Operator]]:
-    """One axis of all tiles: ranges of input and output, size between, operators to and fro.
+    matrices: Tensor, axis: int, problem: Problem, way: Way
+) -> Iterator[tuple[slice, slice, int, Operator, Operator]]:
+    """One axis of all tiles of an element, from its matrices `(n, output size, size)`.
 
-    Before the mixing an axis has the size of the output, and a part of it takes what its rows of
-    the matrices reach. After it, it has the size of the input, and contributes to what its
-    columns reach.
+    Yields:
+        ranges of the input and of the output, the size between them, where channels are mixed, and
+        operators to there and back, from the side that is expanded along the axis.
     """
-    mixed = matrices.shape[-2 if before else -1]
-    parts = []
-    for start in range(0, mixed, length):
-        here = slice(start, min(start + length, mixed))
-        if before:
-            there = slice(*support(matrices[:, here]))
-            part, ranges = matrices[:, here, there], (there, here)
-        else:
-            there = slice(*support(matrices[:, :, here].mT))
-            part, ranges = matrices[:, there, here], (here, there)
-        to, fro = (Operator(m.to(like), axis, last) for m in (part, part.mT))
-        parts.append((*ranges, here.stop - here.start, to, fro))
-    return parts
+    before = axis in way.trees[0].axes
+    matrices = matrices if before else matrices.mT
+    mixed = matrices.shape[1]
+    for start in range(0, mixed, way.tile[axis]):
+        here = slice(start, min(start + way.tile[axis], mixed))
+        there = slice(*support(matrices[:, here]))
+        part = matrices[:, here, there].to(problem.device, problem.dtype)
+        ranges = (there, here) if before else (here, there)
+        yield *ranges, here.stop - start, Operator(part, axis), Operator(part.mT, axis)

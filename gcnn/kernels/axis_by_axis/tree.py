@@ -10,6 +10,8 @@ from torch import Tensor
 from gcnn.kernels.axis_by_axis.operators import Operator
 from gcnn.kernels.axis_by_axis.scratch import Scratch
 
+Degrees = tuple[int, ...]
+
 
 @dataclass(frozen=True)
 class Tree:
@@ -20,26 +22,30 @@ class Tree:
 
     Args:
         axes: spatial axes, in the order in which they are expanded.
-        functions: the degrees along these axes of every function.
+        leaves: the degrees along these axes, sorted: with each, those of lower degree are there.
     """
 
     axes: tuple[int, ...]
-    functions: tuple[tuple[int, ...], ...]
+    leaves: tuple[Degrees, ...]
 
-    def children(self, node: tuple[int, ...]) -> int:
-        """How many children a node has."""
-        level = len(node)
-        return 1 + max(f[level] for f in self.functions if f[:level] == node)
+    @classmethod
+    def along(cls, axes: Sequence[int], functions: Sequence[Degrees]) -> Tree:
+        """The tree of functions with these degrees along all axes of space."""
+        leaves = {tuple(degrees[axis] for axis in axes) for degrees in functions}
+        return cls(tuple(axes), tuple(sorted(leaves)))
 
-    def leaves(self, node: tuple[int, ...] = ()) -> list[tuple[int, ...]]:
-        """The leaves below a node, in the order in which they are expanded."""
-        if len(node) == len(self.axes):
-            return [node]
-        return [leaf for a in range(self.children(node)) for leaf in self.leaves((*node, a))]
+    def leaf(self, degrees: Degrees) -> int:
+        """The index of the leaf of a function."""
+        return self.leaves.index(tuple(degrees[axis] for axis in self.axes))
 
     def count(self, level: int) -> int:
         """How many nodes a level has; level 0 is the root."""
-        return len({leaf[:level] for leaf in self.leaves()})
+        return len({leaf[:level] for leaf in self.leaves})
+
+    def _children(self, node: Degrees) -> range:
+        """The degrees of the children of a node."""
+        level = len(node)
+        return range(1 + max(leaf[level] for leaf in self.leaves if leaf[:level] == node))
 
     def expand(
         self,
@@ -47,7 +53,7 @@ class Tree:
         operators: Sequence[Operator],
         leaves: Iterator[Tensor],
         room: Scratch,
-        node: tuple[int, ...] = (),
+        node: Degrees = (),
     ) -> None:
         """Write all leaves of x `(maps, *space)` into the tensors that `leaves` yields.
 
@@ -60,7 +66,7 @@ class Tree:
             next(leaves).copy_(x)
             return
         operator = operators[self.axes[level]]
-        for degree in range(self.children(node)):
+        for degree in self._children(node):
             if level + 1 == len(self.axes):
                 operator.multiply(degree, x, next(leaves))
             else:
@@ -74,14 +80,14 @@ class Tree:
         operators: Sequence[Operator],
         room: Scratch,
         total: Tensor | None = None,
-        node: tuple[int, ...] = (),
+        node: Degrees = (),
     ) -> Tensor:
         """The adjoint of `expand`, with operators that lead the other way; added to a total."""
         level = len(node)
         if level == len(self.axes):
             return next(leaves)
         operator = operators[self.axes[level]]
-        for degree in range(self.children(node)):
+        for degree in self._children(node):
             child = self.contract(leaves, operators, room, None, (*node, degree))
             out = room.take(level, operator.shape(child)) if total is None else total
             operator.multiply(degree, child, out, add=degree > 0 or total is not None)
