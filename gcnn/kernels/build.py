@@ -38,30 +38,16 @@ def lifting_kernel(group: Group, basis: Basis, kernel_size: int) -> Kernel:
     """From images to feature maps on a group."""
     source = _Source(group, basis, kernel_size)
     if not isinstance(group.field, Regular):
-        return _solved(source, Trivial())
-    count, order, size = source.sampled().shape[:3]
-    # Of one number in a field of the input.
-    alone = partial(torch.unsqueeze, dim=2)
-    return Kernel(
-        basis=basis,
-        input_field=Trivial(),
-        output_field=group.field,
-        size=size,
-        shape=(count,),
-        gain=source.gain(),
-        formula=product,
-        tables=(source.table(alone),),
-        rounded_tables=source.rounded(alone, count * order),
-        arrangement=Together(1, order),
-        axis_by_axis=source.bank(((0,),) * order, order=1),
-    )
+        return source.solved(Trivial())
+    kernel = source.kernel(Trivial(), partial(torch.unsqueeze, dim=2), source.gain())
+    return replace(kernel, axis_by_axis=source.bank(((0,),) * group.order, order=1))
 
 
 def group_kernel(group: Group, basis: Basis, kernel_size: int) -> Kernel:
     """From feature maps on a group to feature maps on it, or on its `target`."""
     source = _Source(group, basis, kernel_size)
     if not isinstance(group.field, Regular):
-        return _solved(source, group.field)
+        return source.solved(group.field)
     count, order, size = source.sampled().shape[:3]
     relatives, sources = len(group.relative_matrices), group.sources[group.outputs]
     seen = tuple(map(tuple, sources.tolist()))
@@ -127,6 +113,31 @@ class _Source:
     def sampled(self) -> Tensor:
         return self.basis.sample(self.group.matrices, self.kernel_size).detach()
 
+    def solved(self, input_field: Field) -> Kernel:
+        """Weights are coordinates among all filters between two fields that move with the group."""
+        # Of a learned basis too they are chosen once, so that weights keep their meaning.
+        group = self.group
+        arrange = Solved(input_field, group.field, group.matrices, self.sampled())
+        return self.kernel(input_field, arrange)
+
+    def kernel(self, input_field: Field, arrange: Arrange, gain: float | None = None) -> Kernel:
+        """One weight for each of the filters `(P, output size, input size, *kernel)`."""
+        filters = arrange(self.sampled())
+        if gain is None:
+            gain = expected_gain(filters.transpose(1, 2).flatten(0, 1), self.basis.power)
+        return Kernel(
+            basis=self.basis,
+            input_field=input_field,
+            output_field=self.group.field,
+            size=filters.shape[-1],
+            shape=(len(filters),),
+            gain=gain,
+            formula=product,
+            tables=(self.table(arrange),),
+            rounded_tables=self.rounded(arrange, math.prod(filters.shape[:3])),
+            arrangement=Together(input_field.size, self.group.field.size),
+        )
+
     def table(self, arrange: Arrange | None = None) -> Table:
         """The functions, arranged for a formula."""
         return Table(partial(self._arranged, arrange), learned=isinstance(self.basis, nn.Module))
@@ -168,25 +179,3 @@ class _Source:
 
     def _in_two_terms(self, arrange: Arrange, last: bool) -> Tensor:
         return two_terms(self._arranged(arrange), last=last)
-
-
-def _solved(source: _Source, input_field: Field) -> Kernel:
-    """Between any fields: weights are coordinates among all filters that move with the group."""
-    group = source.group
-    functions = source.sampled()
-    # Of a learned basis too they are chosen once, so that weights keep their meaning.
-    arrange = Solved(input_field, group.field, group.matrices, functions)
-    filters = arrange(functions)
-    return Kernel(
-        basis=source.basis,
-        input_field=input_field,
-        output_field=group.field,
-        size=filters.shape[-1],
-        shape=(len(filters),),
-        gain=expected_gain(filters.transpose(1, 2).flatten(0, 1), source.basis.power),
-        formula=product,
-        tables=(source.table(arrange),),
-        rounded_tables=source.rounded(arrange, math.prod(filters.shape[:3])),
-        arrangement=Together(input_field.size, group.field.size),
-        axis_by_axis=None,
-    )

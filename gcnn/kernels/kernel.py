@@ -64,9 +64,9 @@ class Kernel:
         gain: the variance of an output for weights of variance 1, in units of the input's.
         formula: from weights `(out, in, *shape)` and the tables to filters.
         tables: what the formula multiplies weights with, or chooses them by.
+        arrangement: how feature maps are the channels of the ordinary convolution.
         rounded_tables: for `half_precision.rounded_product`, contiguous and channels-last, if it
             pays.
-        arrangement: how feature maps are the channels of the ordinary convolution.
         axis_by_axis: what an evaluation without dense filters needs, if the basis allows for it.
     """
 
@@ -78,9 +78,9 @@ class Kernel:
     gain: float
     formula: Callable[..., Tensor]
     tables: tuple[Table, ...]
-    rounded_tables: tuple[Table, Table] | None
     arrangement: Arrangement
-    axis_by_axis: Bank | None
+    rounded_tables: tuple[Table, Table] | None = None
+    axis_by_axis: Bank | None = None
 
     def expand(self, weight: Tensor, form: Form | None = None) -> Tensor:
         """The filters of the ordinary convolution, on the device of the weight.

@@ -186,27 +186,15 @@ class Convolution(nn.Module):
     def set_extra_state(self, state: Tensor) -> None:
         """Nothing to take: the label has been compared."""
 
-    def _load_from_state_dict(
-        self,
-        state_dict: dict[str, Any],
-        prefix: str,
-        local_metadata: dict[str, Any],
-        strict: bool,
-        missing_keys: list[str],
-        unexpected_keys: list[str],
-        error_msgs: list[str],
-    ) -> None:
-        key = f"{prefix}_extra_state"
-        own = self.get_extra_state()
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *others: Any) -> None:
+        *_, errors = others
+        key, own = f"{prefix}_extra_state", self.get_extra_state()
         # States from before there were labels have none.
-        why = disagreement(state_dict.get(key, own), own)
+        why = disagreement(state.get(key, own), own)
         if why is not None:
-            error_msgs.append(f"{prefix.rstrip('.') or type(self).__name__}: {why}")
+            errors.append(f"{prefix.rstrip('.') or type(self).__name__}: {why}")
             return
-        super()._load_from_state_dict(
-            {**state_dict, key: own}, prefix, local_metadata, strict, missing_keys,
-            unexpected_keys, error_msgs,
-        )  # fmt: skip
+        super()._load_from_state_dict({**state, key: own}, prefix, *others)
         # The weight itself may have been replaced by one of another dtype (assign=True).
         self.kernel.prepare(self.weight)
 

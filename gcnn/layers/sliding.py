@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,10 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gcnn.kernels.window import Window
-from gcnn.layers.depthwise import depthwise
+from gcnn.layers.depthwise import CONVOLUTIONS, depthwise
 from gcnn.layers.sampling_grid import require_centred
 
-_CONVOLUTIONS: dict[int, Callable[..., Tensor]] = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 _TRANSPOSED = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
@@ -46,16 +45,13 @@ class Correlation(Window):
         x, padding = self.padded(x)
         if groups > 1 and bias is None and self.size == self.stride == 1 and not padding:
             return _pointwise(x, filters, groups)
-        if groups == x.shape[1] == len(filters) and bias is None and self._takes_every_pixel:
+        every_pixel = self.stride == self.dilation == 1
+        if groups == x.shape[1] == len(filters) and bias is None and every_pixel:
             y = depthwise(x, filters, padding)
             if y is not None:
                 return y
-        convolution = _CONVOLUTIONS[self.dim]
+        convolution = CONVOLUTIONS[self.dim]
         return convolution(x, filters, bias, self.stride, padding, self.dilation, groups)
-
-    @property
-    def _takes_every_pixel(self) -> bool:
-        return self.stride == self.dilation == 1
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ CACHED = ("cpu", "meta")
 _NUMBERS = 2**21
 # Long tiles multiply many zeros of a band, short ones make many small products.
 _THICK, _THIN, _LAST = 32, 12, 64
-# Features of many pixels are read and written where they lie, one sample at a time.
+# Features of so many pixels are read and written one sample at a time.
 _MANY = 2**12
 
 
@@ -48,11 +48,13 @@ class Way:
 
     Attributes:
         trees: of the axes that are expanded before, and of those that are contracted after.
-        tile: the size of a part of the space where channels are mixed.
+        size: of the space where channels are mixed: of the output along the axes before.
+        tile: the size of a part of it.
         samples: of the batch that are computed at once.
     """
 
     trees: tuple[Tree, Tree]
+    size: tuple[int, ...]
     tile: tuple[int, ...]
     samples: int
 
@@ -106,31 +108,26 @@ class Problem:
         """With these axes before the mixing and after it, in parts that fit into a cache."""
         degrees = self.bank.factors.degrees
         trees = Tree.along(before, degrees), Tree.along(after, degrees)
-        size = self.mixed_size(trees)
+        output = self.output_size
+        size = tuple(output[j] if j in before else length for j, length in enumerate(self.size))
         if self.device.type not in CACHED:
-            return Way(trees, size, max(1, self.batch))
+            return Way(trees, size, size, max(1, self.batch))
         # In memory at once when channels are mixed, of the size of a tile.
         maps = sum(len(t.leaves) * c for t, c in zip(trees, self.channels, strict=True))
-
-        def samples(tile: list[int]) -> int:
-            return max(1, min(self.batch, _NUMBERS // (maps * math.prod(tile))))
-
         if not before and not after:
-            # Without gaps, where nothing is expanded.
+            # Without gaps: features of many pixels are read and written where they lie.
             tile = [_part(size[0], _NUMBERS / (maps * math.prod(size[1:]))), *size[1:]]
-            return Way(trees, tuple(tile), 1 if math.prod(tile) > _MANY else samples(tile))
-        tile = [_part(n, _THICK) for n in size[:-1]] + [_part(size[-1], _LAST)]
-        at_once = samples(tile)
-        for axis in range(len(size) - 1):
-            excess = maps * math.prod(tile) / _NUMBERS
-            if excess > 1:
-                tile[axis] = max(_part(size[axis], tile[axis] / excess), min(tile[axis], _THIN))
-        return Way(trees, tuple(tile), at_once)
-
-    def mixed_size(self, trees: tuple[Tree, Tree]) -> tuple[int, ...]:
-        """The size where channels are mixed: that of the output along the axes before."""
-        sizes = self.size, self.output_size
-        return tuple(sizes[axis in trees[0].axes][axis] for axis in range(len(self.size)))
+            most = 1 if math.prod(tile) > _MANY else self.batch
+        else:
+            most = self.batch
+            tile = [*(_part(n, _THICK) for n in size[:-1]), _part(size[-1], _LAST)]
+            for axis in range(len(size) - 1):
+                excess = maps * math.prod(tile) / _NUMBERS
+                if excess > 1:
+                    tile[axis] = max(_part(size[axis], tile[axis] / excess), min(tile[axis], _THIN))
+        return Way(
+            trees, size, tuple(tile), max(1, min(most, _NUMBERS // (maps * math.prod(tile))))
+        )
 
     def dense(self) -> float:
         """What it takes with dense filters, each element seeing only its neighbours."""
@@ -140,10 +137,8 @@ class Problem:
 
     def by_axes(self, way: Way) -> float:
         """What it takes axis by axis."""
-        before, after = (
-            1 + sum(tree.count(level + 1) for level in range(len(tree.axes))) for tree in way.trees
-        )
-        pairs = zip(self.mixed_size(way.trees), way.tile, strict=True)
+        before, after = (1 + len(tree.nodes) for tree in way.trees)
+        pairs = zip(way.size, way.tile, strict=True)
         tiles = math.prod(math.ceil(length / part) for length, part in pairs)
         steps = len(self.bank.sources) * tiles * math.ceil(self.batch / way.samples)
         starts = steps * (before * len(self.bank.sources[0]) + after)
@@ -151,19 +146,19 @@ class Problem:
 
     def multiplications(self, way: Way) -> int:
         """Multiplications axis by axis."""
-        mixed, stride, extent = self.mixed_size(way.trees), self.window.stride, self.window.extent
+        stride, extent = self.window.stride, self.window.extent
         # What the windows of a part of the output reach, and the windows that reach a part of the
         # input.
         reached = [(n - 1) * stride + extent for n in way.tile]
         reaching = [(n + extent - 2) // stride + 1 for n in way.tile]
         sides = (self.size, reached), (self.output_size, reaching)
-        work = math.prod(mixed)
+        work = math.prod(way.size)
         for tree, channels in zip(way.trees, self.channels, strict=True):
             work *= len(tree.leaves) * channels
         for tree, channels, (size, widths) in zip(way.trees, self.channels, sides, strict=True):
             sizes = list(size)
             for level, axis in enumerate(tree.axes, start=1):
-                sizes[axis] = mixed[axis]
+                sizes[axis] = way.size[axis]
                 width = min(size[axis], widths[axis])
                 work += channels * tree.count(level) * math.prod(sizes) * width
         return self.batch * len(self.bank.sources) * work

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from torch import Tensor
 
@@ -17,8 +19,7 @@ Degrees = tuple[int, ...]
 class Tree:
     """Degrees along some axes, one axis after the other.
 
-    A node at level l is the degrees along the first l axes; its children are those of all degrees
-    along the next axis, from 0 to the largest that any function has there.
+    A node at level l is the degrees along the first l axes.
 
     Args:
         axes: spatial axes, in the order in which they are expanded.
@@ -38,22 +39,22 @@ class Tree:
         """The index of the leaf of a function."""
         return self.leaves.index(tuple(degrees[axis] for axis in self.axes))
 
-    def count(self, level: int) -> int:
-        """How many nodes a level has; level 0 is the root."""
-        return len({leaf[:level] for leaf in self.leaves})
+    @cached_property
+    def nodes(self) -> list[Degrees]:
+        """All but the root, each before its children, and leaves in their order."""
+        return sorted({leaf[:level] for leaf in self.leaves for level in range(1, len(leaf) + 1)})
 
-    def _children(self, node: Degrees) -> range:
-        """The degrees of the children of a node."""
-        level = len(node)
-        return range(1 + max(leaf[level] for leaf in self.leaves if leaf[:level] == node))
+    @cached_property
+    def _nodes_last(self) -> list[Degrees]:
+        """The same, each after its children."""
+        return sorted(self.nodes, key=lambda node: (*node, math.inf))
+
+    def count(self, level: int) -> int:
+        """How many nodes a level has."""
+        return sum(len(node) == level for node in self.nodes)
 
     def expand(
-        self,
-        x: Tensor,
-        operators: Sequence[Operator],
-        leaves: Iterator[Tensor],
-        room: Scratch,
-        node: Degrees = (),
+        self, x: Tensor, operators: Sequence[Operator], leaves: Iterator[Tensor], room: Scratch
     ) -> None:
         """Write all leaves of x `(maps, *space)` into the tensors that `leaves` yields.
 
@@ -61,18 +62,16 @@ class Tree:
             operators: one for every axis of space.
             room: for the nodes between.
         """
-        level = len(node)
-        if level == len(self.axes):
+        if not self.axes:
             next(leaves).copy_(x)
-            return
-        operator = operators[self.axes[level]]
-        for degree in self._children(node):
-            if level + 1 == len(self.axes):
-                operator.multiply(degree, x, next(leaves))
-            else:
-                child = room.take(level, operator.shape(x))
-                operator.multiply(degree, x, child)
-                self.expand(child, operators, leaves, room, (*node, degree))
+        path = [x]
+        for *parent, degree in self.nodes:
+            level = len(parent)
+            operator, source = operators[self.axes[level]], path[level]
+            last = level + 1 == len(self.axes)
+            target = next(leaves) if last else room.take(level, operator.shape(source))
+            operator.multiply(degree, source, target)
+            path[level + 1 :] = [target]
 
     def contract(
         self,
@@ -80,15 +79,17 @@ class Tree:
         operators: Sequence[Operator],
         room: Scratch,
         total: Tensor | None = None,
-        node: Degrees = (),
     ) -> Tensor:
         """The adjoint of `expand`, with operators that lead the other way; added to a total."""
-        level = len(node)
-        if level == len(self.axes):
+        if not self.axes:
             return next(leaves)
-        operator = operators[self.axes[level]]
-        for degree in self._children(node):
-            child = self.contract(leaves, operators, room, None, (*node, degree))
-            out = room.take(level, operator.shape(child)) if total is None else total
-            operator.multiply(degree, child, out, add=degree > 0 or total is not None)
-        return out
+        sums = {} if total is None else {0: total}
+        for *parent, degree in self._nodes_last:
+            level = len(parent)
+            operator = operators[self.axes[level]]
+            source = next(leaves) if level + 1 == len(self.axes) else sums.pop(level + 1)
+            add = level in sums
+            if not add:
+                sums[level] = room.take(level, operator.shape(source))
+            operator.multiply(degree, source, sums[level], add)
+        return sums[0]

@@ -1,10 +1,11 @@
 """Either way to evaluate a convolution, whatever it costs."""
 
+import dataclasses
 import math
 from contextlib import ExitStack, contextmanager
 from unittest import mock
 
-from gcnn.kernels.axis_by_axis.choice import Problem, Way
+from gcnn.kernels.axis_by_axis.choice import Problem
 from gcnn.kernels.axis_by_axis.evaluation import AxisByAxis
 from gcnn.kernels.axis_by_axis.plan import make_plan
 from gcnn.layers.convolution import Convolution
@@ -36,7 +37,8 @@ def by_axes(expanded=None, thickness=None):
             original = Problem.way
 
             def thin(problem, *axes):
-                return Way(original(problem, *axes).trees, (thickness,) * len(problem.size), 1)
+                tile = (thickness,) * len(problem.size)
+                return dataclasses.replace(original(problem, *axes), tile=tile, samples=1)
 
             replace(Problem, "way", thin)
         yield
