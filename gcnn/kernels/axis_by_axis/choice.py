@@ -125,9 +125,8 @@ class Problem:
                 excess = maps * math.prod(tile) / _NUMBERS
                 if excess > 1:
                     tile[axis] = max(_part(size[axis], tile[axis] / excess), min(tile[axis], _THIN))
-        return Way(
-            trees, size, tuple(tile), max(1, min(most, _NUMBERS // (maps * math.prod(tile))))
-        )
+        samples = max(1, min(most, _NUMBERS // (maps * math.prod(tile))))
+        return Way(trees, size, tuple(tile), samples)
 
     def dense(self) -> float:
         """What it takes with dense filters, each element seeing only its neighbours."""
@@ -147,8 +146,7 @@ class Problem:
     def multiplications(self, way: Way) -> int:
         """Multiplications axis by axis."""
         stride, extent = self.window.stride, self.window.extent
-        # What the windows of a part of the output reach, and the windows that reach a part of the
-        # input.
+        # What the windows of a part of the output reach, and what reaches a part of the input.
         reached = [(n - 1) * stride + extent for n in way.tile]
         reaching = [(n + extent - 2) // stride + 1 for n in way.tile]
         sides = (self.size, reached), (self.output_size, reaching)
