@@ -15,13 +15,15 @@ from torch import Tensor
 
 
 class Arrangement(ABC):
-    """Feature maps `(batch, channels, size, *space)` as channels."""
+    """Feature maps `(batch, channels, size, *space)` as channels.
+
+    Attributes:
+        blocks: how many groups of channels the ordinary convolution has.
+        divides: whether a group of fields is a group of channels, so that a layer may have several.
+    """
 
     blocks: int
-    """How many groups of channels the ordinary convolution has."""
-
-    divides: bool = True
-    """Whether a group of fields is a group of channels, so that a layer may have several."""
+    divides: bool
 
     @abstractmethod
     def enter(self, x: Tensor) -> Tensor:
@@ -48,11 +50,13 @@ class Together(Arrangement):
     Args:
         input_size: numbers in a field of the input.
         output_size: of the output.
+        blocks: groups of channels in a group of fields.
     """
 
     input_size: int
     output_size: int
-    blocks = 1
+    blocks: int = 1
+    divides = True
 
     def enter(self, x: Tensor) -> Tensor:
         return x.flatten(1, 2)
@@ -66,15 +70,6 @@ class Together(Arrangement):
     @property
     def adjoint(self) -> Together:
         return replace(self, input_size=self.output_size, output_size=self.input_size)
-
-
-@dataclass(frozen=True)
-class Apart(Together):
-    """Channels are (field, number) too, each in a group of its own: a number only sees itself."""
-
-    @property
-    def blocks(self) -> int:  # type: ignore[override]
-        return self.input_size
 
 
 @dataclass(frozen=True)
@@ -108,29 +103,14 @@ class Neighbours(Arrangement):
         return NeighboursTransposed(self.sources, self.order)
 
 
-@dataclass(frozen=True)
-class NeighboursTransposed(Arrangement):
-    """The adjoint: channels are (element, field) before, (element, neighbour, field) after.
-
-    Args:
-        sources: as in `Neighbours`.
-        order: elements of the output.
-    """
-
-    sources: tuple[tuple[int, ...], ...]
-    order: int
-    divides = False
-
-    @property
-    def blocks(self) -> int:  # type: ignore[override]
-        return len(self.sources)
+class NeighboursTransposed(Neighbours):
+    """The adjoint: channels are (element, field) before, (element, neighbour, field) after."""
 
     def enter(self, x: Tensor) -> Tensor:
         return x.transpose(1, 2).flatten(1, 2)
 
     def leave(self, y: Tensor) -> Tensor:
-        neighbours = len(self.sources[0])
-        parts = torch.unflatten(y, 1, (self.blocks, neighbours, -1))
+        parts = torch.unflatten(y, 1, (self.blocks, len(self.sources[0]), -1))
         elements: list[list[Tensor]] = [[] for _ in range(self.order)]
         for h, row in enumerate(self.sources):
             for m, source in enumerate(row):
@@ -138,7 +118,3 @@ class NeighboursTransposed(Arrangement):
                     elements[source].append(parts[:, h, m])
         zero = parts.new_zeros(parts[:, 0, 0].shape)
         return torch.stack([sum(e[1:], e[0]) if e else zero for e in elements], dim=2)
-
-    @property
-    def adjoint(self) -> Neighbours:
-        return Neighbours(self.sources, self.order)

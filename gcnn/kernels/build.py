@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 
+import torch
 from torch import Tensor, nn
 
 from gcnn.fields import Field, Regular, Trivial
 from gcnn.filters import Basis, SeparableBasis
 from gcnn.geometry import find, scales_of
 from gcnn.groups import Group
-from gcnn.kernels.arrangement import Apart, Arrangement, Neighbours, Together
-from gcnn.kernels.expansion import (
-    gather,
-    neighbours,
-    product,
-    relative_basis,
-    relative_choice,
-)
+from gcnn.kernels.arrangement import Arrangement, Neighbours, Together
+from gcnn.kernels.axis_by_axis import Bank
+from gcnn.kernels.expansion import gather, neighbours, product, relative_basis, relative_choice
 from gcnn.kernels.gain import expected_gain
 from gcnn.kernels.half_precision import two_terms
 from gcnn.kernels.kernel import Kernel
-from gcnn.kernels.separable import AxisByAxis, Window
-from gcnn.kernels.solved import combined, coordinates, means
+from gcnn.kernels.solved import Solved
 from gcnn.kernels.table import Table
 
 # A product with the table of `relative_basis` sums over all relative elements and functions, most
@@ -35,64 +30,54 @@ _MOST_TERMS = 48
 _LARGEST_TABLE = 2**19
 _SAME = 1e-9
 
+Arrange = Callable[[Tensor], Tensor]
+Elements = tuple[int, ...]
+
 
 def lifting_kernel(group: Group, basis: Basis, kernel_size: int) -> Kernel:
     """From images to feature maps on a group."""
+    source = _Source(group, basis, kernel_size)
     if not isinstance(group.field, Regular):
-        return _solved(group, Trivial(), basis, kernel_size)
-    count, order, size = _sampled(group, basis, kernel_size).shape[:3]
-    return Kernel(
-        basis=basis,
-        input_field=Trivial(),
-        output_field=group.field,
-        size=size,
-        shape=(count,),
-        gain=_gain(group, basis, kernel_size),
-        formula=product,
-        tables=(_table(group, basis, kernel_size, _from_one_number),),
-        rounded_tables=_rounded(group, basis, kernel_size, _from_one_number, count * order),
-        arrangement=Together(1, order),
-        axis_by_axis=_axis_by_axis(group, basis, kernel_size, ((0,),) * order, range(order)),
-    )
+        return source.solved(Trivial())
+    kernel = source.kernel(Trivial(), partial(torch.unsqueeze, dim=2), source.gain())
+    return replace(kernel, axis_by_axis=source.bank(((0,),) * group.order, order=1))
 
 
 def group_kernel(group: Group, basis: Basis, kernel_size: int) -> Kernel:
     """From feature maps on a group to feature maps on it, or on its `target`."""
+    source = _Source(group, basis, kernel_size)
     if not isinstance(group.field, Regular):
-        return _solved(group, group.field, basis, kernel_size)
-    count, order, size = _sampled(group, basis, kernel_size).shape[:3]
+        return source.solved(group.field)
+    count, order, size = source.sampled().shape[:3]
     relatives, sources = len(group.relative_matrices), group.sources[group.outputs]
     seen = tuple(map(tuple, sources.tolist()))
+    at_once = partial(relative_basis, group.relative)
     formula: Callable[..., Tensor] = product
     arrangement: Arrangement = Together(order, order)
-    at_once = partial(relative_basis, group.relative)
-    rounded = _rounded(group, basis, kernel_size, at_once, relatives * count * order**2)
+    rounded = source.rounded(at_once, relatives * count * order**2)
     interacting = order
     if group.interacting is not None:
         formula, arrangement, interacting = neighbours, Neighbours(seen, order), relatives
         rounded = None
-        outputs = _table(group, basis, kernel_size, partial(_of_elements, group.outputs))
-        tables: tuple[Table, ...] = (outputs, Table((sources >= 0).clone))
+        outputs = partial(torch.index_select, dim=1, index=group.outputs)
+        tables: tuple[Table, ...] = (source.table(outputs), Table((sources >= 0).clone))
     elif relatives * count <= _MOST_TERMS:
-        tables = (_table(group, basis, kernel_size, at_once),)
+        tables = (source.table(at_once),)
     else:
         formula = gather
-        tables = (
-            _table(group, basis, kernel_size, _unchanged),
-            Table(partial(relative_choice, group.relative)),
-        )
+        tables = (source.table(), Table(partial(relative_choice, group.relative)))
     return Kernel(
         basis=basis,
         input_field=group.field,
         output_field=group.target.field,
         size=size,
         shape=(relatives, count),
-        gain=interacting * _gain(group, basis, kernel_size),
+        gain=interacting * source.gain(),
         formula=formula,
         tables=tables,
         rounded_tables=rounded,
         arrangement=arrangement,
-        axis_by_axis=_axis_by_axis(group, basis, kernel_size, seen, group.outputs.tolist()),
+        axis_by_axis=source.bank(seen, order, group.outputs),
     )
 
 
@@ -111,106 +96,86 @@ def spatial_kernel(group: Group, basis: Basis, kernel_size: int) -> Kernel:
     return replace(
         lifting_kernel(group, basis, kernel_size),
         input_field=group.field,
-        arrangement=Apart(group.order, group.order),
+        # Each number has a group of channels of its own, and only sees itself.
+        arrangement=Together(group.order, group.order, blocks=group.order),
         axis_by_axis=None,
     )
 
 
-def _solved(group: Group, input_field: Field, basis: Basis, kernel_size: int) -> Kernel:
-    """Between any fields: weights are coordinates among all filters that move with the group."""
-    candidates = partial(means, input_field, group.field, group.matrices)
-    # Of a learned basis too they are chosen once, so that weights keep their meaning.
-    chosen = coordinates(candidates(_sampled(group, basis, kernel_size)))
-    arrange = partial(_combined, candidates, chosen)
-    filters = arrange(_sampled(group, basis, kernel_size))
-    return Kernel(
-        basis=basis,
-        input_field=input_field,
-        output_field=group.field,
-        size=filters.shape[-1],
-        shape=(len(filters),),
-        gain=expected_gain(filters.transpose(1, 2).flatten(0, 1), basis.power),
-        formula=product,
-        tables=(_table(group, basis, kernel_size, arrange),),
-        rounded_tables=_rounded(group, basis, kernel_size, arrange, math.prod(filters.shape[:3])),
-        arrangement=Together(input_field.size, group.field.size),
-        axis_by_axis=None,
-    )
+@dataclass(frozen=True, eq=False)
+class _Source:
+    """What filters are made of: functions of a basis, moved by every element of a group."""
 
+    group: Group
+    basis: Basis
+    kernel_size: int
 
-def _sampled(group: Group, basis: Basis, kernel_size: int) -> Tensor:
-    return basis.sample(group.matrices, kernel_size).detach()
+    def sampled(self) -> Tensor:
+        return self.basis.sample(self.group.matrices, self.kernel_size).detach()
 
+    def solved(self, input_field: Field) -> Kernel:
+        """Weights are coordinates among all filters between two fields that move with the group."""
+        # Of a learned basis too they are chosen once, so that weights keep their meaning.
+        group = self.group
+        arrange = Solved(input_field, group.field, group.matrices, self.sampled())
+        return self.kernel(input_field, arrange)
 
-def _table(
-    group: Group, basis: Basis, kernel_size: int, arrange: Callable[[Tensor], Tensor]
-) -> Table:
-    """The functions of the basis, arranged for a formula."""
-    make = partial(_arranged, arrange, basis, group.matrices, kernel_size)
-    return Table(make, learned=isinstance(basis, nn.Module))
+    def kernel(self, input_field: Field, arrange: Arrange, gain: float | None = None) -> Kernel:
+        """One weight for each of the filters `(P, output size, input size, *kernel)`."""
+        filters = arrange(self.sampled())
+        if gain is None:
+            gain = expected_gain(filters.transpose(1, 2).flatten(0, 1), self.basis.power)
+        return Kernel(
+            basis=self.basis,
+            input_field=input_field,
+            output_field=self.group.field,
+            size=filters.shape[-1],
+            shape=(len(filters),),
+            gain=gain,
+            formula=product,
+            tables=(self.table(arrange),),
+            rounded_tables=self.rounded(arrange, math.prod(filters.shape[:3])),
+            arrangement=Together(input_field.size, self.group.field.size),
+        )
 
+    def table(self, arrange: Arrange | None = None) -> Table:
+        """The functions, arranged for a formula."""
+        return Table(partial(self._arranged, arrange), learned=isinstance(self.basis, nn.Module))
 
-def _rounded(
-    group: Group,
-    basis: Basis,
-    kernel_size: int,
-    arrange: Callable[[Tensor], Tensor],
-    functions: int,
-) -> tuple[Table, Table] | None:
-    """The same for products in bfloat16, unless there are too many functions, zeros among them."""
-    if functions * kernel_size**group.dim > _LARGEST_TABLE or isinstance(basis, nn.Module):
-        return None
-    contiguous, last = (
-        _table(group, basis, kernel_size, partial(_in_two_terms, arrange, last))
-        for last in (False, True)
-    )
-    return contiguous, last
+    def rounded(self, arrange: Arrange, functions: int) -> tuple[Table, Table] | None:
+        """The same for products in bfloat16, unless there are too many functions, zeros too."""
+        pixels = self.kernel_size**self.group.dim
+        if functions * pixels > _LARGEST_TABLE or isinstance(self.basis, nn.Module):
+            return None
+        contiguous, last = (
+            Table(partial(self._in_two_terms, arrange, last)) for last in (False, True)
+        )
+        return contiguous, last
 
+    def gain(self) -> float:
+        """The gain of the basis, without the scales: it is the same for every list of them."""
+        matrices = self.group.matrices
+        scales = scales_of(matrices)
+        if (scales - 1).abs().max() > _SAME:
+            units = matrices / scales[:, None, None]
+            matrices = units[find(units, units).unique()]
+        functions = self.basis.sample(matrices, self.kernel_size).detach()
+        return expected_gain(functions, self.basis.power)
 
-def _in_two_terms(arrange: Callable[[Tensor], Tensor], last: bool, functions: Tensor) -> Tensor:
-    return two_terms(arrange(functions), last=last)
+    def bank(
+        self, sources: tuple[Elements, ...], order: int, outputs: Tensor | slice = slice(None)
+    ) -> Bank | None:
+        """What an evaluation axis by axis needs, if the functions are products."""
+        if not isinstance(self.basis, SeparableBasis) or self.group.dim == 1:
+            return None
+        factors = self.basis.factors(self.group.matrices, self.kernel_size)
+        if factors is None:
+            return None
+        return Bank(replace(factors, tables=factors.tables[:, outputs]), sources, order)
 
+    def _arranged(self, arrange: Arrange | None) -> Tensor:
+        functions = self.basis.sample(self.group.matrices, self.kernel_size)
+        return functions if arrange is None else arrange(functions)
 
-def _arranged(
-    arrange: Callable[[Tensor], Tensor], basis: Basis, matrices: Tensor, kernel_size: int
-) -> Tensor:
-    return arrange(basis.sample(matrices, kernel_size))
-
-
-def _combined(candidates: Callable[[Tensor], Tensor], chosen: Tensor, functions: Tensor) -> Tensor:
-    return combined(chosen, candidates(functions))
-
-
-def _unchanged(functions: Tensor) -> Tensor:
-    return functions
-
-
-def _from_one_number(functions: Tensor) -> Tensor:
-    return functions.unsqueeze(2)
-
-
-def _of_elements(elements: Tensor, functions: Tensor) -> Tensor:
-    return functions[:, elements]
-
-
-def _gain(group: Group, basis: Basis, kernel_size: int) -> float:
-    """The gain of the basis, without the scales: it is the same for every list of them."""
-    matrices = group.matrices
-    scales = scales_of(matrices)
-    if (scales - 1).abs().max() > _SAME:
-        units = matrices / scales[:, None, None]
-        matrices = units[find(units, units).unique()]
-    return expected_gain(basis.sample(matrices, kernel_size).detach(), basis.power)
-
-
-def _axis_by_axis(
-    group: Group,
-    basis: Basis,
-    kernel_size: int,
-    sources: tuple[tuple[int, ...], ...],
-    outputs: Sequence[int],
-) -> Callable[[Window], AxisByAxis] | None:
-    if not isinstance(basis, SeparableBasis) or group.dim == 1:
-        return None
-    factors = basis.factors(group.matrices, kernel_size)
-    return None if factors is None else partial(AxisByAxis, factors, sources, tuple(outputs))
+    def _in_two_terms(self, arrange: Arrange, last: bool) -> Tensor:
+        return two_terms(self._arranged(arrange), last=last)

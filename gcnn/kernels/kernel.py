@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from gcnn.fields import Field
 from gcnn.filters import Basis
 from gcnn.kernels.arrangement import Arrangement
+from gcnn.kernels.axis_by_axis import Bank
 from gcnn.kernels.half_precision import rounded_product
-from gcnn.kernels.own_gradient import is_looked_into, outside_autocast
-from gcnn.kernels.separable import AxisByAxis, Window
+from gcnn.kernels.own_gradient import autocast_dtype, is_looked_into, outside_autocast
 from gcnn.kernels.table import Table
 
 
@@ -35,14 +35,9 @@ class Form:
 
         Compilers and function transforms apply autocast themselves, or not at all.
         """
-        device, dtype = weight.device.type, weight.dtype
-        if (
-            dtype == torch.float32
-            and torch.amp.is_autocast_available(device)
-            and torch.is_autocast_enabled(device)
-            and not is_looked_into()
-        ):
-            dtype = torch.get_autocast_dtype(device)
+        dtype = weight.dtype
+        if dtype == torch.float32 and not is_looked_into():
+            dtype = autocast_dtype(weight.device.type) or dtype
         return cls(dtype, last)
 
     def fit(self, filters: Tensor) -> Tensor:
@@ -69,10 +64,10 @@ class Kernel:
         gain: the variance of an output for weights of variance 1, in units of the input's.
         formula: from weights `(out, in, *shape)` and the tables to filters.
         tables: what the formula multiplies weights with, or chooses them by.
+        arrangement: how feature maps are the channels of the ordinary convolution.
         rounded_tables: for `half_precision.rounded_product`, contiguous and channels-last, if it
             pays.
-        arrangement: how feature maps are the channels of the ordinary convolution.
-        axis_by_axis: makes the evaluation without dense filters, if the basis allows for it.
+        axis_by_axis: what an evaluation without dense filters needs, if the basis allows for it.
     """
 
     basis: Basis
@@ -83,9 +78,9 @@ class Kernel:
     gain: float
     formula: Callable[..., Tensor]
     tables: tuple[Table, ...]
-    rounded_tables: tuple[Table, Table] | None
     arrangement: Arrangement
-    axis_by_axis: Callable[[Window], AxisByAxis] | None
+    rounded_tables: tuple[Table, Table] | None = None
+    axis_by_axis: Bank | None = None
 
     def expand(self, weight: Tensor, form: Form | None = None) -> Tensor:
         """The filters of the ordinary convolution, on the device of the weight.

@@ -30,6 +30,13 @@ def is_batched(gradient: Tensor) -> bool:
     return batched or torch._C._are_functorch_transforms_active()
 
 
+def autocast_dtype(device: str) -> torch.dtype | None:
+    """The dtype of autocast on a device; None outside it."""
+    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+        return torch.get_autocast_dtype(device)
+    return None
+
+
 def outside_autocast(device: str) -> AbstractContextManager[object]:
     """Compute as written: autocast would round a basis, and with it the equivariance."""
     if not torch.amp.is_autocast_available(device):

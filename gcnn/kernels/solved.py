@@ -29,29 +29,37 @@ def equivariant_filters(
     Returns:
         `(P, output size, input size, *kernel)` float64, P independent filters of norm 1.
     """
-    candidates = means(input_field, output_field, matrices, functions)
-    return combined(coordinates(candidates), candidates)
+    return Solved(input_field, output_field, matrices, functions)(functions)
 
 
-def means(input_field: Field, output_field: Field, matrices: Tensor, functions: Tensor) -> Tensor:
-    """All T, `(candidates, output size, input size, *kernel)`, most of them dependent."""
-    after = torch.stack([output_field.action(matrix) for matrix in matrices])
-    before = torch.stack([input_field.action(matrix) for matrix in matrices])
-    kernel = functions.shape[2:]
-    # Fields are orthogonal: the inverse of an action is its transpose.
-    mean = torch.einsum("hca,hdb,khy->abkcdy", after, before, functions.flatten(2)) / len(matrices)
-    return torch.unflatten(mean, -1, kernel).flatten(0, 2)
+class Solved:
+    """The filters of `equivariant_filters`, as sums of all T that are chosen once.
 
+    Args:
+        input_field, output_field, matrices, functions: as there.
+    """
 
-@torch.no_grad()
-def coordinates(candidates: Tensor) -> Tensor:
-    """`(P, candidates)`: sums of candidates that are orthonormal and span them all."""
-    directions, sizes, _ = torch.linalg.svd(candidates.flatten(1), full_matrices=False)
-    independent = sizes > _INDEPENDENT * sizes[0]
-    chosen: Tensor = directions[:, independent] / sizes[independent]
-    return chosen.T
+    def __init__(
+        self, input_field: Field, output_field: Field, matrices: Tensor, functions: Tensor
+    ) -> None:
+        self.after = torch.stack([output_field.action(matrix) for matrix in matrices])
+        self.before = torch.stack([input_field.action(matrix) for matrix in matrices])
+        with torch.no_grad():
+            candidates = self._candidates(functions).flatten(1)
+            directions, sizes, _ = torch.linalg.svd(candidates, full_matrices=False)
+        independent = sizes > _INDEPENDENT * sizes[0]
+        self.coordinates = (directions[:, independent] / sizes[independent]).T
 
+    def __call__(self, functions: Tensor) -> Tensor:
+        """The same sums for other functions, as while a basis is learned."""
+        candidates = self._candidates(functions)
+        filters = self.coordinates @ candidates.flatten(1)
+        return torch.unflatten(filters, 1, candidates.shape[1:])
 
-def combined(coordinates: Tensor, candidates: Tensor) -> Tensor:
-    """Those sums, `(P, output size, input size, *kernel)`."""
-    return torch.unflatten(coordinates @ candidates.flatten(1), 1, candidates.shape[1:])
+    def _candidates(self, functions: Tensor) -> Tensor:
+        """All T, `(candidates, output size, input size, *kernel)`, most of them dependent."""
+        kernel, order = functions.shape[2:], functions.shape[1]
+        # Fields are orthogonal: the inverse of an action is its transpose.
+        moved = self.after, self.before, functions.flatten(2)
+        mean = torch.einsum("hca,hdb,khy->abkcdy", *moved) / order
+        return torch.unflatten(mean, -1, kernel).flatten(0, 2)

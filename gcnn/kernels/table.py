@@ -11,6 +11,13 @@ from torch import Tensor
 from gcnn.geometry import ordinary_tensors
 
 
+class Remembered(dict[Any, Any]):
+    """What can be made again: copies and pickles are empty."""
+
+    def __reduce__(self) -> tuple[type[Remembered], tuple[()]]:
+        return Remembered, ()
+
+
 class Table:
     """A constant of a layer that is no state of it: kept for every dtype and device it is used in.
 
@@ -25,7 +32,7 @@ class Table:
     def __init__(self, make: Callable[[], Tensor], *, learned: bool = False) -> None:
         self._make = make
         self._learned = learned
-        self._copies: dict[tuple[torch.device, torch.dtype], Tensor] = {}
+        self._copies: dict[tuple[torch.device, torch.dtype], Tensor] = Remembered()
 
     def like(self, weight: Tensor) -> Tensor:
         """The table on the device of a weight and in its dtype, but at least in float32."""
@@ -43,9 +50,6 @@ class Table:
                 copy = _converted(self._make(), weight.device, dtype)
             self._copies[weight.device, dtype] = copy
         return copy
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_copies": {}}
 
 
 def _converted(table: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from gcnn.filters import Basis
 from gcnn.groups import Group, require_group
 from gcnn.kernels import Form, Kernel
-from gcnn.kernels.separable import differentiable_by_axes
+from gcnn.kernels.axis_by_axis import AxisByAxis
 from gcnn.layers.filter_cache import FilterCache
 from gcnn.layers.memory_layout import in_layout_of, is_channels_last
 from gcnn.layers.sampling_grid import positive_integer, resolve_padding
@@ -104,8 +104,8 @@ class Convolution(nn.Module):
                 f"groups={self.groups} is not possible on {group}, whose elements already form "
                 "groups of channels; use groups=1"
             )
-        axis_by_axis = None if self.groups > 1 else self.kernel.axis_by_axis
-        self._axes = None if axis_by_axis is None else axis_by_axis(self.sliding.window())
+        bank = None if self.groups > 1 else self.kernel.axis_by_axis
+        self._axes = None if bank is None else AxisByAxis(bank, self.sliding)
         self._cache = FilterCache()
         if "weight" in self._parameters:
             self.kernel.prepare(self.weight)
@@ -149,7 +149,7 @@ class Convolution(nn.Module):
         features = x if x.ndim == dim + 3 else x.unsqueeze(2)
         self._require(x, features)
         self.sliding.require_grid(x.shape[-dim:])
-        y = self._along_axes(features)
+        y = None if self._axes is None else self._axes.convolve(features, self.weight, self.bias)
         return in_layout_of(x, self._by_filters(features) if y is None else y, dim)
 
     def _by_filters(self, features: Tensor) -> Tensor:
@@ -162,12 +162,6 @@ class Convolution(nn.Module):
         # Under autocast features are in half precision, and stay so.
         constant = self.kernel.output_field.constant(self.bias.to(y.dtype))
         return y + constant.view(*constant.shape, *(1,) * self.group.dim)
-
-    def _along_axes(self, features: Tensor) -> Tensor | None:
-        if self._axes is None or not differentiable_by_axes(features, self.weight):
-            return None
-        weight = self.weight if self.weight.ndim == 4 else self.weight.unsqueeze(2)
-        return self.sliding.by_axes(self._axes, features, weight, self.bias)
 
     def _require(self, x: Tensor, features: Tensor) -> None:
         field, dim = self.kernel.input_field, self.group.dim
@@ -192,27 +186,15 @@ class Convolution(nn.Module):
     def set_extra_state(self, state: Tensor) -> None:
         """Nothing to take: the label has been compared."""
 
-    def _load_from_state_dict(
-        self,
-        state_dict: dict[str, Any],
-        prefix: str,
-        local_metadata: dict[str, Any],
-        strict: bool,
-        missing_keys: list[str],
-        unexpected_keys: list[str],
-        error_msgs: list[str],
-    ) -> None:
-        key = f"{prefix}_extra_state"
-        own = self.get_extra_state()
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *others: Any) -> None:
+        *_, errors = others
+        key, own = f"{prefix}_extra_state", self.get_extra_state()
         # States from before there were labels have none.
-        why = disagreement(state_dict.get(key, own), own)
+        why = disagreement(state.get(key, own), own)
         if why is not None:
-            error_msgs.append(f"{prefix.rstrip('.') or type(self).__name__}: {why}")
+            errors.append(f"{prefix.rstrip('.') or type(self).__name__}: {why}")
             return
-        super()._load_from_state_dict(
-            {**state_dict, key: own}, prefix, local_metadata, strict, missing_keys,
-            unexpected_keys, error_msgs,
-        )  # fmt: skip
+        super()._load_from_state_dict({**state, key: own}, prefix, *others)
         # The weight itself may have been replaced by one of another dtype (assign=True).
         self.kernel.prepare(self.weight)
 
@@ -230,9 +212,6 @@ class Convolution(nn.Module):
         if mode:
             self._cache.clear()
         return super().train(mode)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_cache": FilterCache()}
 
     def extra_repr(self) -> str:
         text = (

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from gcnn.kernels.own_gradient import may_bring_its_gradient, outside_autocast
 
-_CONVOLUTIONS: dict[int, Callable[..., Tensor]] = {2: F.conv2d, 3: F.conv3d}
+CONVOLUTIONS: dict[int, Callable[..., Tensor]] = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 _FEW_PIXELS = 9
 
 
@@ -29,7 +29,7 @@ def depthwise(x: Tensor, filters: Tensor, padding: int) -> Tensor | None:
     """
     size, dim = filters.shape[-1], x.ndim - 2
     full = x.dtype == filters.dtype in (torch.float32, torch.float64)
-    if dim not in _CONVOLUTIONS or size**dim <= _FEW_PIXELS or padding >= size or not full:
+    if dim == 1 or size**dim <= _FEW_PIXELS or padding >= size or not full:
         return None
     if not may_bring_its_gradient(x):
         return None
@@ -42,26 +42,22 @@ class _Depthwise(Function):
     def forward(ctx: Any, x: Tensor, filters: Tensor, padding: int) -> Tensor:
         ctx.save_for_backward(x, filters)
         ctx.padding = padding
-        return _CONVOLUTIONS[x.ndim - 2](x, filters, padding=padding, groups=len(filters))
+        return CONVOLUTIONS[x.ndim - 2](x, filters, padding=padding, groups=len(filters))
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
-        with outside_autocast(gradient.device.type):
-            return *_Depthwise._gradients(ctx, gradient), None
-
-    @staticmethod
-    def _gradients(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
         x, filters = ctx.saved_tensors
-        convolution = _CONVOLUTIONS[x.ndim - 2]
+        convolution = CONVOLUTIONS[x.ndim - 2]
         for_x = for_filters = None
-        if ctx.needs_input_grad[0]:
-            reached = filters.shape[-1] - 1 - ctx.padding
-            turned = filters.flip(tuple(range(2, x.ndim)))
-            for_x = convolution(gradient, turned, padding=reached, groups=len(filters))
-        if ctx.needs_input_grad[1]:
-            # Every channel of every sample is a filter for itself.
-            samples = x.reshape(1, -1, *x.shape[2:])
-            moved = gradient.reshape(-1, 1, *gradient.shape[2:])
-            each = convolution(samples, moved, padding=ctx.padding, groups=len(moved))
-            for_filters = each.view(len(x), *filters.shape).sum(dim=0)
-        return for_x, for_filters
+        with outside_autocast(gradient.device.type):
+            if ctx.needs_input_grad[0]:
+                reached = filters.shape[-1] - 1 - ctx.padding
+                turned = filters.flip(tuple(range(2, x.ndim)))
+                for_x = convolution(gradient, turned, padding=reached, groups=len(filters))
+            if ctx.needs_input_grad[1]:
+                # Every channel of every sample is a filter for itself.
+                samples = x.reshape(1, -1, *x.shape[2:])
+                moved = gradient.reshape(-1, 1, *gradient.shape[2:])
+                each = convolution(samples, moved, padding=ctx.padding, groups=len(moved))
+                for_filters = each.view(len(x), *filters.shape).sum(dim=0)
+        return for_x, for_filters, None

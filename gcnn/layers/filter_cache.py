@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gcnn.kernels import Form
+from gcnn.kernels.table import Remembered
 
 
 class FilterCache:
@@ -20,7 +21,7 @@ class FilterCache:
     """
 
     def __init__(self) -> None:
-        self._entries: dict[Form, tuple[list[Tensor], Tensor]] = {}
+        self._entries: dict[Form, tuple[list[Tensor], Tensor]] = Remembered()
 
     def get(
         self,
@@ -51,7 +52,7 @@ class FilterCache:
 
     def clear(self) -> None:
         """Forget, to free the memory."""
-        self._entries = {}
+        self._entries = Remembered()
 
 
 def _may_remember(module: nn.Module, sources: Sequence[Tensor]) -> bool:

@@ -2,41 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gcnn.kernels.separable import AxisByAxis, Window
-from gcnn.layers.depthwise import depthwise
+from gcnn.kernels.window import Window
+from gcnn.layers.depthwise import CONVOLUTIONS, depthwise
 from gcnn.layers.sampling_grid import require_centred
 
-_CONVOLUTIONS: dict[int, Callable[..., Tensor]] = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 _TRANSPOSED = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
 @dataclass(frozen=True)
-class Correlation:
-    """The ordinary convolution of PyTorch, one number for all axes.
-
-    Attributes:
-        dim: dimension of space.
-        size: edge of the filters in pixels.
-        stride, dilation, padding_mode: as in `torch.nn.Conv2d`.
-        padding: in pixels.
-    """
-
-    dim: int
-    size: int
-    stride: int
-    padding: int
-    dilation: int
-    padding_mode: str
-
-    transposed = False
+class Correlation(Window):
+    """The ordinary convolution of PyTorch."""
 
     def weight_channels(self, in_channels: int, out_channels: int, groups: int) -> tuple[int, int]:
         """The leading axes of the weight."""
@@ -59,32 +42,16 @@ class Correlation:
 
     def with_filters(self, x: Tensor, filters: Tensor, bias: Tensor | None, groups: int) -> Tensor:
         """Slide dense filters over `(batch, channels, *space)`."""
-        padding = self.padding
-        if self.padding_mode != "zeros" and padding:
-            x = F.pad(x, (padding,) * (2 * self.dim), mode=self.padding_mode)
-            padding = 0
+        x, padding = self.padded(x)
         if groups > 1 and bias is None and self.size == self.stride == 1 and not padding:
             return _pointwise(x, filters, groups)
-        if groups == x.shape[1] == len(filters) and bias is None and self._takes_every_pixel:
+        every_pixel = self.stride == self.dilation == 1
+        if groups == x.shape[1] == len(filters) and bias is None and every_pixel:
             y = depthwise(x, filters, padding)
             if y is not None:
                 return y
-        convolution = _CONVOLUTIONS[self.dim]
+        convolution = CONVOLUTIONS[self.dim]
         return convolution(x, filters, bias, self.stride, padding, self.dilation, groups)
-
-    @property
-    def _takes_every_pixel(self) -> bool:
-        return self.stride == self.dilation == 1
-
-    def by_axes(
-        self, axes: AxisByAxis, x: Tensor, weight: Tensor, bias: Tensor | None
-    ) -> Tensor | None:
-        """The same axis by axis, on a feature map; None where dense filters are cheaper."""
-        plan = axes.plan(x, tuple(x.shape[3:]), weight)
-        return None if plan is None else axes.correlate(x, weight, plan, bias)
-
-    def window(self) -> Window:
-        return Window(self.stride, self.padding, self.dilation, self.padding_mode)
 
 
 @dataclass(frozen=True)
@@ -107,7 +74,7 @@ class Adjoint(Correlation):
         return float(self.stride) ** -self.dim
 
     def require_grid(self, size: Sequence[int]) -> None:
-        if any(self._finer(n) < 1 for n in size):
+        if any(self.input_size(n) < 1 for n in size):
             raise ValueError(
                 f"input of size {tuple(size)} is too small: padding {self.padding} leaves nothing "
                 f"of windows of {self.size} pixels at stride {self.stride}"
@@ -117,16 +84,6 @@ class Adjoint(Correlation):
         return _TRANSPOSED[self.dim](
             x, filters, bias, self.stride, self.padding, 0, groups, self.dilation
         )
-
-    def by_axes(
-        self, axes: AxisByAxis, x: Tensor, weight: Tensor, bias: Tensor | None
-    ) -> Tensor | None:
-        plan = axes.plan(x, tuple(self._finer(n) for n in x.shape[3:]), weight)
-        return None if plan is None else axes.transpose(x, weight, plan, bias)
-
-    def _finer(self, size: int) -> int:
-        extent = self.dilation * (self.size - 1) + 1
-        return (size - 1) * self.stride + extent - 2 * self.padding
 
 
 def _pointwise(x: Tensor, filters: Tensor, blocks: int) -> Tensor:

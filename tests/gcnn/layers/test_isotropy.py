@@ -5,7 +5,7 @@ import torch
 
 from gcnn import filters, groups
 from gcnn.layers import GroupConv, GroupConvTranspose, LiftingConv
-from tests.gcnn.kernels.separable.forced import EITHER_WAY
+from tests.gcnn.kernels.axis_by_axis.forced import EITHER_WAY
 
 LAYERS = (LiftingConv, GroupConv, GroupConvTranspose)
 SIZES = {2: (6, 8), 3: (6, 8, 4)}

@@ -10,7 +10,7 @@ from gcnn import filters, groups
 from gcnn.geometry import rotation
 from gcnn.layers import GroupConv, GroupPool, LiftingConv
 from tests.gcnn.cases import SCALES, equivariance_error
-from tests.gcnn.kernels.separable.forced import EITHER_WAY
+from tests.gcnn.kernels.axis_by_axis.forced import EITHER_WAY
 
 over_ways = pytest.mark.parametrize("way", EITHER_WAY.values(), ids=EITHER_WAY)
 ENDS = ("zero", "replicate", "valid")

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from gcnn import filters, groups
 from gcnn.layers import GroupConv, GroupConvTranspose
 from tests.gcnn.cases import SCALES, cube, equivariance_error
-from tests.gcnn.kernels.separable.forced import EITHER_WAY
+from tests.gcnn.kernels.axis_by_axis.forced import EITHER_WAY
 
 PLANAR = (groups.P4(), groups.SteerableSE2(8), groups.Dihedral(3))
 LINE = groups.ScaleTranslation([1.0, 1.5, 2.25], 1, 2)

@@ -18,6 +18,7 @@ class Scratch:
     """
 
     def __init__(self, like: Tensor) -> None:
+        self.dtype = like.dtype
         self._like = like
         self._buffers: dict[Hashable, Tensor] = {}
 

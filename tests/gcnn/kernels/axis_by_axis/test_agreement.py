@@ -7,7 +7,7 @@ from torch import nn
 from gcnn import filters, groups
 from gcnn.layers import GroupConv, GroupConvTranspose, LiftingConv
 from tests.gcnn.cases import cube
-from tests.gcnn.kernels.separable.forced import by_axes, dense_filters
+from tests.gcnn.kernels.axis_by_axis.forced import by_axes, dense_filters
 
 LAYERS = (LiftingConv, GroupConv, GroupConvTranspose)
 over_layers = pytest.mark.parametrize("layer_type", LAYERS, ids=lambda kind: kind.__name__)

@@ -1,11 +1,13 @@
 """Either way to evaluate a convolution, whatever it costs."""
 
+import dataclasses
 import math
 from contextlib import ExitStack, contextmanager
 from unittest import mock
 
-from gcnn.kernels.separable.cost import Problem
-from gcnn.kernels.separable.evaluation import AxisByAxis
+from gcnn.kernels.axis_by_axis.choice import Problem
+from gcnn.kernels.axis_by_axis.evaluation import AxisByAxis
+from gcnn.kernels.axis_by_axis.plan import make_plan
 from gcnn.layers.convolution import Convolution
 
 
@@ -26,15 +28,19 @@ def by_axes(expanded=None, thickness=None):
         def replace(owner, name, function):
             stack.enter_context(mock.patch.object(owner, name, function))
 
-        replace(AxisByAxis, "plan", lambda axes, *given: axes._cheapest(*given))
+        replace(AxisByAxis, "plan", lambda _, problem: make_plan(problem, problem.cheapest()))
         replace(Problem, "dense", lambda *_: math.inf)
         replace(Convolution, "filters", _refuse)
         if expanded is not None:
-            replace(Problem, "by_axes", lambda _, before, *__: abs(len(before.axes) - expanded))
+            replace(Problem, "by_axes", lambda _, way: abs(len(way.trees[0].axes) - expanded))
         if thickness is not None:
-            replace(
-                AxisByAxis, "_tile", lambda _, problem, *__: ((thickness,) * len(problem.size), 1)
-            )
+            original = Problem.way
+
+            def thin(problem, *axes):
+                tile = (thickness,) * len(problem.size)
+                return dataclasses.replace(original(problem, *axes), tile=tile, samples=1)
+
+            replace(Problem, "way", thin)
         yield
 
 

@@ -7,10 +7,10 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from gcnn import groups
-from gcnn.kernels.separable.cost import Problem
+from gcnn.kernels.axis_by_axis.choice import Problem
 from gcnn.layers import GroupConv
 from gcnn.models import UNet
-from tests.gcnn.kernels.separable.forced import by_axes
+from tests.gcnn.kernels.axis_by_axis.forced import by_axes
 
 SCALES = groups.ScaleTranslation([0.9**i for i in range(4)], 3)
 
@@ -77,9 +77,9 @@ def test_the_cost_model_counts_what_is_multiplied(expanded, window):
         patch.setattr(
             Problem,
             "by_axes",
-            lambda problem, before, after, tile, _: (
-                told.append((len(before.axes), original(problem, before, after, tile)))
-                or abs(len(before.axes) - expanded)
+            lambda problem, way: (
+                told.append((len(way.trees[0].axes), original(problem, way)))
+                or abs(len(way.trees[0].axes) - expanded)
             ),
         )
         layer(x)

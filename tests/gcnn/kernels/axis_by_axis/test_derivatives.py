@@ -5,7 +5,7 @@ import torch
 
 from gcnn import groups
 from gcnn.layers import GroupConv, GroupConvTranspose, LiftingConv
-from tests.gcnn.kernels.separable.forced import by_axes
+from tests.gcnn.kernels.axis_by_axis.forced import by_axes
 
 LAYERS = (LiftingConv, GroupConv, GroupConvTranspose)
 over_layers = pytest.mark.parametrize("layer_type", LAYERS, ids=lambda kind: kind.__name__)

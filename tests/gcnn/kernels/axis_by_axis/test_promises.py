@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from gcnn import groups, layers
-from gcnn.kernels.separable import products
-from gcnn.kernels.separable.cost import Problem
+from gcnn.kernels.axis_by_axis import functions
+from gcnn.kernels.axis_by_axis.choice import Problem
 from gcnn.layers.convolution import Convolution
-from tests.gcnn.kernels.separable.forced import by_axes, dense_filters
+from tests.gcnn.kernels.axis_by_axis.forced import by_axes, dense_filters
 
 LAYERS = (layers.LiftingConv, layers.GroupConv, layers.GroupConvTranspose)
 over_layers = pytest.mark.parametrize("layer_type", LAYERS, ids=lambda kind: kind.__name__)
@@ -31,14 +31,14 @@ def axis_by_axis(monkeypatch):
 def products_taken(monkeypatch):
     """The products along axes that were computed."""
     taken = []
-    original = products.partials
+    original = functions.partials
 
     def partials(*given):
         names = ("transpose", "correlate", "mixing_gradient")
         taken.extend(name for name, want in zip(names, given[-1], strict=True) if want)
         return original(*given)
 
-    monkeypatch.setattr(products, "partials", partials)
+    monkeypatch.setattr(functions, "partials", partials)
     return taken
 
 

@@ -32,8 +32,8 @@ def test_small_kernels_are_dense_and_large_ones_are_done_axis_by_axis(
 ):
     group = groups.ScaleTranslation(SCALES, 3, interaction)
     layer = GroupConv(group, 8, 8, kernel_size, padding="same")
-    plan = layer._axes.plan(torch.empty(1), (32, 32, 32), layer.weight)
-    assert (plan is None) is dense
+    problem = layer._axes.problem(torch.empty(1), (32, 32, 32), layer.weight)
+    assert (problem.cheapest() is None) is dense
 
 
 def test_layers_follow_the_choice():
@@ -47,8 +47,8 @@ def test_layers_follow_the_choice():
 @pytest.mark.parametrize("dim", [2, 3])
 def test_a_single_pixel_only_mixes_channels(dim):
     layer = GroupConv(groups.ScaleTranslation(SCALES, dim), 8, 8, 1)
-    plan = layer._axes.plan(torch.empty(1), (32,) * dim, layer.weight)
-    assert plan.before.axes == plan.after.axes == ()
+    way = layer._axes.problem(torch.empty(1), (32,) * dim, layer.weight).cheapest()
+    assert [tree.axes for tree in way.trees] == [(), ()]
 
 
 @pytest.mark.parametrize("layer_type", [LiftingConv, GroupConv, GroupConvTranspose])
@@ -59,8 +59,7 @@ def test_the_choice_is_remembered_for_every_size_and_dtype(layer_type):
         for edge in (16, 18, 16, 18):
             layer(torch.zeros(1, 4, *elements, edge, edge, edge))
         assert len(layer._axes._plans) == 2
-        one, other = layer._axes._plans.values()
-        assert one.size == (16,) * 3 and other.size == (18,) * 3
+        assert [problem.size for problem in layer._axes._plans] == [(16,) * 3, (18,) * 3]
 
 
 def test_many_sizes_do_not_pile_up():
