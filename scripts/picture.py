@@ -21,9 +21,9 @@ from torch import Tensor
 from experiments.common.figures import COLOURS, outline, png_bytes
 from experiments.common.files import write_atomically
 from experiments.common.metrics import dice
-from experiments.common.runs import load_network
+from experiments.running.checkpoints import load_network
 from experiments.polyp.comparison import Comparand, compare, load_runs
-from experiments.polyp.options import open_data
+from experiments.polyp.train import open_data
 from experiments.polyp.pictures import tinted
 from experiments.polyp.rotation import inscribed_disc, predict_turned, turn, turn_mask
 

@@ -1,5 +1,6 @@
 """Options as frozen dataclasses: what the command line shows, what a run folder records."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -7,6 +8,9 @@ from typing import Any, TypeVar
 from experiments.common.errors import UserError
 
 Group = TypeVar("Group", bound="Options")
+
+LARGEST_SEED = 2**64 - 1
+"""That a generator of torch takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,3 +52,22 @@ def check_positive(name: str, value: float) -> None:
     """Raises `UserError` unless `value > 0`."""
     if not value > 0:
         raise UserError(f"--{name} {value}: must be greater than 0")
+
+
+def check_seed(name: str, value: int) -> None:
+    """Raises `UserError` unless a generator can be seeded with `value`."""
+    check_at_least(name, value, 0)
+    if value > LARGEST_SEED:
+        raise UserError(f"--{name} {value}: must be at most {LARGEST_SEED} (64 bits)")
+
+
+def check_distinct(name: str, values: Sequence[Any]) -> None:
+    """Raises `UserError` unless there is at least one value, and none twice."""
+    if not values or len(set(values)) < len(values):
+        typed = " ".join(map(str, values))
+        raise UserError(f"--{name} {typed}: name at least one, and none twice")
+
+
+def counted(number: int, plural: str) -> str:
+    """How many there are, in words: `counted(1, "masks")` is "1 mask"."""
+    return f"{number} {plural.removesuffix('s') if number == 1 else plural}"

@@ -7,9 +7,9 @@ from typing import Literal
 
 import pytest
 
-from experiments.common.cli import Command, run_command_line
+from experiments.command_line.options import Options, check_at_least
+from experiments.command_line.parser import Command, run_command_line
 from experiments.common.errors import UserError
-from experiments.common.options import Options, check_at_least
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +56,8 @@ def cli():
             does(options)
 
         commands = [
-            Command("bake", BakeOptions, command),
-            Command("eat", EatOptions, command),
+            Command("bake", [BakeOptions], command),
+            Command("eat", [EatOptions], command),
         ]
         with warnings.catch_warnings():
             status = run_command_line("baker", "All about bread.", commands, words)
@@ -169,7 +169,7 @@ def raising(error):
     ("error", "status", "message"),
     [
         (UserError("flour.csv: is empty"), 2, "error: flour.csv: is empty"),
-        (KeyboardInterrupt(), 130, "the same command again"),
+        (KeyboardInterrupt(), 130, "rerun the same command"),
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/tmp/x"), 2, "disk is full (/tmp/x)"),
     ],
 )

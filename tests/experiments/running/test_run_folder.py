@@ -3,10 +3,10 @@ import json
 import pytest
 import torch
 
-from experiments.common.checkpoints import make_record
 from experiments.common.errors import UserError
-from experiments.common.runs import RunFolder, describe_environment, load_network
 from experiments.polyp.networks import build_network
+from experiments.running.checkpoints import load_network, make_record
+from experiments.running.run_folder import RunFolder, describe_environment
 
 OPTIONS = {"network": "p4", "size": 64, "root": None, "devices": 1}
 
