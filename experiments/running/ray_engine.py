@@ -48,7 +48,7 @@ def run_on_ray(
         task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=RETRIES)(_run_in)
         folder = os.getcwd()
         pending = {task.options(name=name).remote(folder, job): name for name, job in jobs.items()}
-        announce(f"{len(jobs)} trainings on Ray, each with {cpus:g} CPUs and {gpus:g} GPUs")
+        announce(f"{len(jobs)} trainings on Ray, each with --cpus {cpus:g} --gpus {gpus:g}")
         failures = []
         while pending:
             (done,), _ = ray.wait(list(pending), num_returns=1)

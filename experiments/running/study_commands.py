@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from experiments.command_line.options import Options, counted
+from experiments.command_line.options import Options, check_at_least, check_seed, counted
 from experiments.command_line.parser import Command, run_command_line
 from experiments.running.checkpoints import require_study
 from experiments.running.grid import run_grid
@@ -50,6 +50,9 @@ def commands_of(study: Study) -> list[Command]:
         print(f"{values['out']}: {counted(len(study.predict(**values)), 'masks')}")
 
     def generate(**values: Any) -> None:
+        for option in {"count", "size"} & set(values):
+            check_at_least(option, values[option], 1)
+        check_seed("seed", values.get("seed", 0))
         study.generate(**values)
         print(f"{values['out']}: {counted(values['count'], f'generated {study.samples}')}")
 

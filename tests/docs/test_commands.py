@@ -14,11 +14,15 @@ from tests.docs.pages import PAGES, ROOT, blocks_of, name_of
 
 STUDIES = {f"experiments.{study.name}": study for study in (POLYP, TUMOUR)}
 
+LAUNCHERS = ("python", "exec", "srun", "torchrun")
+VARIABLES = {"$network": "plain", "$seed": "0", "runs/array/$network-seed$seed": "runs/array/a"}
+"""That scripts on the pages set."""
+
 
 def shell_commands_of(markdown):
     """The commands in the shell blocks of a page, as words."""
     for block in blocks_of(markdown):
-        if block.language == "sh":
+        if block.language in ("sh", "bash"):
             for line in block.text.replace("\\\n", " ").splitlines():
                 words = shlex.split(line, comments=True)
                 if words:
@@ -29,9 +33,10 @@ def fault_of(words):
     """Why a command cannot work, or None; it is parsed and checked, not carried out."""
     if words[0] == "sh":
         return None if (ROOT / words[1]).is_file() else f"{words[1]} does not exist"
-    if words[:2] != ["python", "-m"]:
+    if words[0] not in LAUNCHERS or "-m" not in words:
         return None
-    module, *arguments = words[2:]
+    module, *arguments = words[words.index("-m") + 1 :]
+    arguments = [VARIABLES.get(word, word) for word in arguments]
     if module in STUDIES:
         commands = commands_of(STUDIES[module])
         idle = [dataclasses.replace(command, run=lambda *_, **__: None) for command in commands]
@@ -56,6 +61,7 @@ def test_the_commands_on_the_page_are_accepted(page):
         ("python -m benchmarks.missing", "there is no module benchmarks.missing"),
         ("python -m experiments.polyp train --colour 3", "train --colour 3 is refused"),
         ("python -m experiments.polyp \\\n    cook", "cook is refused"),
+        ("srun python -m experiments.tumour train --colour 3", "train --colour 3 is refused"),
         ("python -m experiments.tumour study --engine coal", "study --engine coal is refused"),
     ],
 )
