@@ -1,4 +1,4 @@
-"""What happens at the end of an epoch: checkpoints, the history, a line of progress.
+"""What happens in an epoch: new random numbers for every batch, the history, checkpoints.
 
 Lightning's `ModelCheckpoint` keeps absolute paths, so that a moved run forgets its best score, and
 its `CSVLogger` deletes the rows of an interrupted run; both are therefore replaced here.
@@ -28,16 +28,6 @@ MONITOR = "validation/dice"
 def announce(text: str) -> None:
     """Prints a line, once, however many processes train."""
     print(text, flush=True)
-
-
-def metrics_of_epoch(trainer: pl.Trainer) -> dict[str, float]:
-    """The metrics of the epoch that ends, by name; Lightning keeps those of the last validation."""
-    validated = (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
-    return {
-        name: float(value)
-        for name, value in sorted(trainer.callback_metrics.items())
-        if validated or not name.startswith("validation/")
-    }
 
 
 class LastAndBest(Checkpoint):
@@ -122,10 +112,14 @@ class History(Callback):
     """Writes `metrics.csv`, one row an epoch; its rows are part of the checkpoints.
 
     So a continued run goes on where its checkpoint is, without a missing or a doubled epoch.
+
+    Args:
+        folder: of the run.
+        told: whether each epoch is printed too: a progress bar is of no use in a log file.
     """
 
-    def __init__(self, folder: RunFolder) -> None:
-        self.folder = folder
+    def __init__(self, folder: RunFolder, told: bool) -> None:
+        self.folder, self.told = folder, told
         self.rows: list[dict[str, float]] = []
         self._started = 0.0
 
@@ -133,8 +127,17 @@ class History(Callback):
         self._started = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        # Between two validations, Lightning keeps the metrics of the last one.
+        validated = (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
+        metrics = {
+            name: float(value)
+            for name, value in sorted(trainer.callback_metrics.items())
+            if validated or not name.startswith("validation/")
+        }
+        if self.told:
+            said = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+            announce(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {said}")
         seconds = round(time.perf_counter() - self._started, 3)
-        metrics = metrics_of_epoch(trainer)
         self.rows.append({"epoch": trainer.current_epoch, **metrics, "seconds": seconds})
         if trainer.is_global_zero:
             table = pd.DataFrame(self.rows)
@@ -147,11 +150,3 @@ class History(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.rows = list(state_dict["rows"])
-
-
-class PrintedProgress(Callback):
-    """One line an epoch, for log files and pipes, where a progress bar is of no use."""
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        metrics = "  ".join(f"{n} {value:.4f}" for n, value in metrics_of_epoch(trainer).items())
-        announce(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {metrics}")

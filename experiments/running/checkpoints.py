@@ -28,12 +28,8 @@ FORMAT = 1
 
 
 def make_record(study: str, network: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
-    """What a checkpoint says about itself.
-
-    Args:
-        study: its name.
-        network: the arguments of its `build_network`, plain types only.
-        options: all options of the run, plain types only.
+    """What a checkpoint says about itself, in plain types: the study of this name rebuilds its
+    network with these arguments; it was trained with these options.
     """
     return {"format": FORMAT, "study": study, "network": network, "options": options}
 
@@ -46,29 +42,28 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise UserError(f"{path}: no such checkpoint file")
+    give = "give a run folder or its checkpoints/best.ckpt"
     try:
         contents = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise UserError(
             f"{path}: not a checkpoint of these experiments (it holds more than tensors and plain "
-            "values, or is no checkpoint at all); give a run folder or its checkpoints/best.ckpt"
+            f"values, or is no checkpoint at all); {give}"
         ) from None
     except Exception as error:  # fed with anything else, the unpickler can fail in any way
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UserError(f"{path}: broken or incomplete checkpoint ({reason})") from None
     record = contents.get(RECORD) if isinstance(contents, dict) else None
     if not isinstance(record, dict) or "state_dict" not in contents:
         raise UserError(
             f"{path}: not a checkpoint of these experiments (no entry {RECORD!r} says which "
-            "network it holds); give a run folder or its checkpoints/best.ckpt"
+            f"network it holds); {give}"
         )
-    if record.get("format") != FORMAT:
+    if record.get("format") != FORMAT or not {"study", "network", "options"} <= set(record):
         raise UserError(
-            f"{path}: checkpoint format {record.get('format')!r}, but this version reads {FORMAT}"
+            f"{path}: checkpoint format {record.get('format')!r} with {', '.join(record)}; this "
+            f"version reads format {FORMAT} with study, network and options"
         )
-    missing = [key for key in ("study", "network", "options") if key not in record]
-    if missing:
-        raise UserError(f"{path}: the checkpoint does not say its {', '.join(missing)}")
     return dict(contents)
 
 

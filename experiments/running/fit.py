@@ -16,7 +16,6 @@ from experiments.running.callbacks import (
     MONITOR,
     History,
     LastAndBest,
-    PrintedProgress,
     ReseedEveryBatch,
     ResumableEarlyStopping,
     announce,
@@ -38,8 +37,7 @@ def fit(
     """Trains until the epochs, the time or the patience run out, and writes the result.
 
     An interrupted training continues after its last completed epoch and, on the CPU, ends with
-    bitwise the weights of an uninterrupted one: the state is saved at the end of each epoch, and
-    the random numbers of a step depend on the seed and the step alone.
+    bitwise the weights of an uninterrupted one.
 
     Args:
         task: the network, its loss, and the number of epochs.
@@ -57,10 +55,11 @@ def fit(
             diverges.
         KeyboardInterrupt: the user, or the scheduler of a cluster, stopped the training.
     """
-    history, checkpoints = History(folder), LastAndBest(folder, record)
     terminal = sys.stdout.isatty()
+    history, checkpoints = History(folder, told=not terminal), LastAndBest(folder, record)
     callbacks: list[Callback] = [ReseedEveryBatch(options.seed), history, checkpoints]
-    callbacks.append(RichProgressBar() if terminal else PrintedProgress())
+    if terminal:
+        callbacks.append(RichProgressBar())
     if options.patience:
         callbacks.append(ResumableEarlyStopping(MONITOR, mode="max", patience=options.patience))
     if options.max_minutes:
@@ -83,18 +82,19 @@ def fit(
             num_sanity_val_steps=0,
             enable_model_summary=False,
         )
-    except (
-        ValueError,
-        RuntimeError,
-        TypeError,
-        ImportError,
-        MisconfigurationException,
-    ) as error:
+    except (ValueError, RuntimeError, TypeError, ImportError, MisconfigurationException) as error:
         raise UserError(f"cannot train on this hardware: {error}") from None
     start = _resumable_checkpoint(folder)
     if start is not None:
         announce(f"continuing {folder.path} after the last completed epoch")
-    _fit_or_interrupt(trainer, task, data, start)
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        trainer.fit(task, datamodule=data, ckpt_path=start, weights_only=True)
+    except SystemExit as exit_request:
+        # Lightning answers an interrupt and a cluster's SIGTERM by leaving the process.
+        raise KeyboardInterrupt from exit_request
+    finally:
+        signal.signal(signal.SIGINT, handler)
     result = {
         "epochs": len(history.rows),
         "best_epoch": checkpoints.best_epoch,
@@ -109,31 +109,16 @@ def fit(
 
 def _resumable_checkpoint(folder: RunFolder) -> Path | None:
     """The newest checkpoint that can be read, `None` when no epoch was completed yet."""
-    problems = []
-    for path in (folder.last, folder.best):
-        if not path.exists():
-            continue
+    problems: list[str] = []
+    for path in filter(Path.exists, (folder.last, folder.best)):
         try:
             read_checkpoint(path)
         except UserError as error:
             problems.append(str(error))
-            continue
-        if problems:
-            announce(f"{problems[0]}; continuing from {path.name} instead")
-        return path
+        else:
+            if problems:
+                announce(f"{problems[0]}; continuing from {path.name} instead")
+            return path
     if problems:
         raise UserError(f"{'; '.join(problems)}; delete {folder.path} to start again")
     return None
-
-
-def _fit_or_interrupt(
-    trainer: pl.Trainer, task: SegmentationTask, data: pl.LightningDataModule, start: Path | None
-) -> None:
-    handler = signal.getsignal(signal.SIGINT)
-    try:
-        trainer.fit(task, datamodule=data, ckpt_path=start, weights_only=True)
-    except SystemExit as exit_request:
-        # Lightning answers an interrupt and a cluster's SIGTERM by leaving the process.
-        raise KeyboardInterrupt from exit_request
-    finally:
-        signal.signal(signal.SIGINT, handler)

@@ -15,7 +15,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Collection
-from dataclasses import dataclass
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -29,43 +29,24 @@ from experiments.common.files import read_json, read_yaml, write_atomically, wri
 PACKAGES = ("torch", "pytorch-lightning", "monai", "numpy")
 
 
-@dataclass(frozen=True)
 class RunFolder:
-    """The files of one run, named as in the head of this module.
+    """The files of one run, as in the head of this module.
 
     Args:
         path: the folder.
     """
 
-    path: Path
-
-    @property
-    def config_file(self) -> Path:
-        return self.path / "config.yaml"
-
-    @property
-    def split_file(self) -> Path:
-        return self.path / "split.json"
-
-    @property
-    def metrics_file(self) -> Path:
-        return self.path / "metrics.csv"
-
-    @property
-    def last(self) -> Path:
-        return self.path / "checkpoints" / "last.ckpt"
-
-    @property
-    def best(self) -> Path:
-        return self.path / "checkpoints" / "best.ckpt"
-
-    @property
-    def result_file(self) -> Path:
-        return self.path / "result.json"
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.config_file = self.path / "config.yaml"
+        self.split_file = self.path / "split.json"
+        self.metrics_file = self.path / "metrics.csv"
+        self.last = self.path / "checkpoints" / "last.ckpt"
+        self.best = self.path / "checkpoints" / "best.ckpt"
+        self.result_file = self.path / "result.json"
 
     @property
     def finished(self) -> bool:
-        """Whether the training ran to its end."""
         return self.result_file.exists()
 
     def config(self) -> dict[str, Any]:
@@ -83,17 +64,23 @@ class RunFolder:
         return dict(read_json(self.result_file))
 
     def prepare(self, config: dict[str, Any], free: Collection[str] = ()) -> None:
-        """Makes the folder, or checks that it was made with the same options.
-
-        Args:
-            config: all options, plain types.
-            free: options that may differ when a run continues (they do not change its outcome).
+        """Makes the folder, or checks that it was made with the same options but for `free` ones.
 
         Raises:
             UserError: the folder holds something else, or a run with other options.
         """
         if self.config_file.exists():
-            self._refuse_other_options(config, free)
+            recorded = self.config()
+            changes = [
+                f"{name}: {recorded.get(name)!r} there, {config.get(name)!r} now"
+                for name in {**recorded, **config}
+                if name not in free and recorded.get(name) != config.get(name)
+            ]
+            if changes:
+                raise UserError(
+                    f"{self.path}: holds a run with other options ({', '.join(changes)}); "
+                    "give the same options to continue it, or another folder"
+                )
             return
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"{self.path}: is a file; give a folder for the run")
@@ -108,45 +95,24 @@ class RunFolder:
         write_json(self.path / "environment.json", describe_environment())
         write_atomically(self.config_file, yaml.safe_dump(config, sort_keys=False))
 
-    def _refuse_other_options(self, config: dict[str, Any], free: Collection[str]) -> None:
-        recorded = self.config()
-        changes = [
-            f"{name}: {recorded.get(name)!r} there, {config.get(name)!r} now"
-            for name in {**recorded, **config}
-            if name not in free and recorded.get(name) != config.get(name)
-        ]
-        if changes:
-            raise UserError(
-                f"{self.path}: holds a run with other options ({', '.join(changes)}); "
-                "give the same options to continue it, or another folder"
-            )
-
 
 def describe_environment() -> dict[str, Any]:
     """Versions of what a run depends on, the platform, and the commit if there is one."""
+    versions: dict[str, str | None] = {"gcnn": gcnn.__version__}
+    for package in PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            versions[package] = metadata.version(package)
+    root, commit = Path(gcnn.__file__).parents[1], None
+    # Installed as a package, the folder above may belong to some other repository.
+    if (root / ".git").exists():
+        words = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40"]
+        with suppress(OSError, subprocess.CalledProcessError):
+            commit = subprocess.run(
+                words, capture_output=True, text=True, check=True
+            ).stdout.strip()
     return {
         "python": sys.version.split()[0],
         "platform": platform.platform(),
-        "versions": {"gcnn": gcnn.__version__} | {name: _version(name) for name in PACKAGES},
-        "commit": _commit(),
+        "versions": versions,
+        "commit": commit,
     }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _commit() -> str | None:
-    root = Path(gcnn.__file__).parents[1]
-    # Installed as a package, the folder above may belong to some other repository.
-    if not (root / ".git").exists():
-        return None
-    words = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40"]
-    try:
-        answer = subprocess.run(words, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return answer.stdout.strip()
