@@ -1,9 +1,10 @@
 """Options as frozen dataclasses: what the command line shows, what a run folder records."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields, make_dataclass
+from inspect import signature
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 from experiments.common.errors import UserError
 
@@ -40,6 +41,21 @@ class Options:
             name: str(value) if isinstance(value, Path) else value
             for name, value in asdict(self).items()
         }
+
+
+def options_of(kind: type, *without: str) -> type[Options]:
+    """Options with the names, types, defaults and descriptions of the parameters of a class."""
+    hints = get_type_hints(kind.__init__)
+    parameters = [one for one in signature(kind).parameters.values() if one.name not in without]
+    members = [(one.name, hints[one.name], field(default=one.default)) for one in parameters]
+    return make_dataclass(
+        f"{kind.__name__}Options",
+        members,
+        bases=(Options,),
+        namespace={"__doc__": kind.__doc__},
+        frozen=True,
+        kw_only=True,
+    )
 
 
 def check_at_least(name: str, value: float, least: float) -> None:

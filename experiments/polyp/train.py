@@ -1,38 +1,21 @@
 """What is trained in the polyp study: its options, its data and its networks."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
-from experiments.command_line.options import check_at_least
+from experiments.command_line.options import check_at_least, options_of
 from experiments.common.errors import UserError
-from experiments.polyp.augmentation import Augmentation
-from experiments.polyp.datamodule import DatasetName, PolypData
+from experiments.polyp.datamodule import PolypData
 from experiments.polyp.networks import build_network, check_network, network_arguments
-from experiments.polyp.splits import SplitKind
 from experiments.running.study import Study
 from experiments.running.training_options import CommonOptions as AnyCommonOptions
 from experiments.running.training_options import TrainOptions as AnyTrainOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class CommonOptions(AnyCommonOptions):
+class CommonOptions(options_of(PolypData, "seed"), AnyCommonOptions):
     """The images, and what all networks have in common."""
 
-    dataset: DatasetName = "generated"
-    """generated needs no download; the others are read from --root"""
-    root: Path | None = None
-    """folder of the published data set, with images/ and masks/ or Original/ and Ground Truth/"""
-    size: int = 96
-    """side of the square to which images are resized, in pixels"""
-    split: SplitKind = "random"
-    """training, validation and test images at random, or whole video sequences (clinicdb)"""
-    lit: bool = False
-    """give the generated images a fixed direction of light, polyps and folds"""
-    limit_train: int | None = None
-    """train with only this many images"""
-    augment: Augmentation = "none"
-    """light: mirror, zoom, other exposure; rotate: all that, and turned by any angle"""
     kernel_size: int = 3
     """edge of the kernels in pixels, odd"""
     downsampling: Literal["max", "average", "blur"] = "max"
@@ -41,8 +24,6 @@ class CommonOptions(AnyCommonOptions):
     """nonlinearities on a grid twice as fine: more accurate between the grid's angles, slower"""
 
     def check(self) -> None:
-        if self.limit_train is not None:
-            check_at_least("limit_train", self.limit_train, 1)
         check_at_least("kernel_size", self.kernel_size, 1)
         if self.kernel_size % 2 == 0:
             raise UserError(f"--kernel_size {self.kernel_size}: an odd one keeps the size of maps")

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from experiments.command_line.options import check_at_least, check_positive, check_seed
-from experiments.common.errors import UserError
 from experiments.running.hardware import HardwareOptions
 
 FREE = ("root", "workers", "max_minutes", *(field.name for field in fields(HardwareOptions)))
@@ -15,23 +14,8 @@ FREE = ("root", "workers", "max_minutes", *(field.name for field in fields(Hardw
 
 @dataclass(frozen=True, kw_only=True)
 class CommonOptions(HardwareOptions):
-    """What all trainings of a study have in common: the samples, and how networks are trained.
+    """How the networks of a study are trained; a study adds those of its data and its networks."""
 
-    A study adds options of its own; those that its data knows are given to it.
-    """
-
-    dataset: str = "generated"
-    """generated needs no download; the others are read from --root"""
-    root: Path | None = None
-    """folder of the data set"""
-    count: int = 240
-    """number of samples to generate"""
-    size: int = 96
-    """edge of a sample in pixels"""
-    batch_size: int = 8
-    """samples in a step"""
-    workers: int = 0
-    """processes that load samples beside the training"""
     max_epochs: int = 100
     """epochs to train; the learning rate falls along half a cosine over them"""
     steps: int = 0
@@ -52,15 +36,11 @@ class CommonOptions(HardwareOptions):
     """number format of the arithmetic"""
 
     def check(self) -> None:
-        least = {"count": 3, "size": 1, "batch_size": 1, "workers": 0, "max_epochs": 1, "steps": 0}
-        least |= {"validations": 0, "max_minutes": 0, "patience": 0, "weight_decay": 0}
-        for name, value in (least | {"gradient_clip": 0}).items():
-            check_at_least(name, getattr(self, name), value)
+        check_at_least("max_epochs", self.max_epochs, 1)
+        for name in ("steps", "validations", "max_minutes", "patience", "weight_decay"):
+            check_at_least(name, getattr(self, name), 0)
+        check_at_least("gradient_clip", self.gradient_clip, 0)
         check_positive("learning_rate", self.learning_rate)
-        if self.dataset != "generated" and self.root is None:
-            raise UserError(f"--dataset {self.dataset}: say where it is with --root")
-        if self.dataset == "generated" and self.root is not None:
-            raise UserError(f"--root {self.root}: generated data needs none; name a --dataset")
 
     def schedule(self, batches: int) -> tuple[int, int]:
         """Epochs of the training, and from one validation to the next; `batches` an epoch.

@@ -102,7 +102,7 @@ def test_runs_are_evaluated_again_in_another_way_but_not_on_another_device(study
         ({"networks": []}, "--networks"),
         ({"seeds": [0, -2]}, "--seeds -2"),
         ({"seeds": [2**64]}, "--seeds 18446744073709551616: must be at most"),
-        ({"count": 1}, "--count 1: must be at least 3"),
+        ({"patience": -1}, "--patience -1"),
         ({"cpus": 0}, "--cpus 0: must be greater"),
         ({"gpus": -1}, "--gpus -1"),
     ],
