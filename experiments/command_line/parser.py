@@ -45,14 +45,12 @@ class Command:
         return " ".join((self.options[0].__doc__ or "").split("\n\n")[0].split())
 
     def call(self, values: dict[str, Any]) -> None:
-        """Runs the command with these values of its options."""
-        if not isinstance(self.options[0], type):
+        if isinstance(self.options[0], type):
+            names = [signature(kind).parameters for kind in self.options]
+            groups = [{name: values[name] for name in group} for group in names]
+            self.run(*(kind(**group) for kind, group in zip(self.options, groups, strict=True)))
+        else:
             self.run(**values)
-            return
-        names = [
-            {name: values[name] for name in signature(kind).parameters} for kind in self.options
-        ]
-        self.run(*(kind(**group) for kind, group in zip(self.options, names, strict=True)))
 
 
 def run_command_line(

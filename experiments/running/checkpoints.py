@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning_fabric.plugins.io import CheckpointIO
+from lightning_fabric.plugins.io import TorchCheckpointIO
 from torch import nn
 
 from experiments.common.errors import UserError
@@ -67,7 +67,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return dict(contents)
 
 
-class AtomicCheckpointIO(CheckpointIO):
+class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes a checkpoint beside its target and renames it: no half-written one is ever found.
 
     Lightning's own writes to the temporary folder of the system and then moves the file, which is a
@@ -89,9 +89,6 @@ class AtomicCheckpointIO(CheckpointIO):
         weights_only: bool | None = None,
     ) -> dict[str, Any]:
         return read_checkpoint(Path(path))
-
-    def remove_checkpoint(self, path: str | Path) -> None:
-        Path(path).unlink(missing_ok=True)
 
 
 def broken_weights(state: Mapping[str, Any]) -> str | None:

@@ -77,8 +77,9 @@ class Study:
             UserError: they are not where the options say, or not right.
         """
         known = {name: options[name] for name in signature(self.data).parameters if name in options}
-        root = known.get("root")
-        return self.data(**known | {"root": None if root is None else Path(root)})
+        if known.get("root") is not None:
+            known["root"] = Path(known["root"])
+        return self.data(**known)
 
 
 def train_run(study: Study, options: TrainOptions) -> dict[str, Any]:
