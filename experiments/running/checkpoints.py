@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import io
 import pickle
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,10 +93,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 def broken_weights(state: Mapping[str, Any]) -> str | None:
     """The name of the first tensor that holds NaN or infinite values; None if there is none."""
-    for name, value in state.items():
-        if isinstance(value, torch.Tensor) and not bool(torch.isfinite(value).all()):
-            return name
-    return None
+    tensors = ((name, value) for name, value in state.items() if isinstance(value, torch.Tensor))
+    return next((name for name, value in tensors if not torch.isfinite(value).all()), None)
 
 
 def require_study(path: Path | str, study: str) -> None:
@@ -155,11 +153,8 @@ def load_network(path: Path | str, study: Study | None = None) -> tuple[nn.Modul
 
 def _builder(file: Path, study: Any) -> Callable[..., nn.Module]:
     # The name comes from a file, so nothing but a study's own module may be imported for it.
-    if (
-        isinstance(study, str)
-        and study.isidentifier()
-        and importlib.util.find_spec(f"experiments.{study}")
-    ):
-        networks = importlib.import_module(f"experiments.{study}.networks")
-        return networks.build_network
-    raise UserError(f"{file}: made by the study {study!r}, which this version does not have")
+    package = f"experiments.{study}"
+    known = isinstance(study, str) and study.isidentifier() and find_spec(package)
+    if not known or not find_spec(f"{package}.networks"):
+        raise UserError(f"{file}: made by the study {study!r}, which this version does not have")
+    return importlib.import_module(f"{package}.networks").build_network

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from experiments.command_line.parser import silence_libraries
 from experiments.common.errors import UserError
@@ -37,9 +39,11 @@ def run_on_ray(
         from ray.exceptions import RayError, RayTaskError
     except ImportError:
         raise UserError("--engine ray: Ray is not installed; pip install '.[ray]'") from None
-    here = {} if address else {"include_dashboard": False}
+    where: dict[str, Any] = {"address": address}
+    if address is None:
+        where = {"address": "local", "include_dashboard": False}
     try:
-        ray.init(address=address, logging_level="error", log_to_driver=False, **here)
+        ray.init(logging_level=logging.ERROR, log_to_driver=False, **where)
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"--address {address}: no Ray cluster answers there ({reason})") from None
@@ -80,7 +84,7 @@ def _run_in(folder: str, job: Job) -> None:
     job()
 
 
-def _require(nodes: list[dict[str, object]], cpus: float, gpus: float) -> None:
+def _require(nodes: list[dict[str, Any]], cpus: float, gpus: float) -> None:
     """Ray waits for ever for what no node has."""
     there = [node["Resources"] for node in nodes if node["Alive"]]
     if not any(r.get("CPU", 0) >= cpus and r.get("GPU", 0) >= gpus for r in there):

@@ -88,6 +88,7 @@ def test_a_loaded_network_computes_what_the_saved_one_did(tmp_path):
     ("changes", "message"),
     [
         ({"study": "os"}, "study 'os'"),
+        ({"study": "running"}, "which this version does not have"),
         ({"study": "../polyp"}, "which this version does not have"),
         ({"study": 3}, "study 3"),
         ({"network": {"name": "vgg"}}, "vgg"),
