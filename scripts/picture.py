@@ -21,11 +21,11 @@ from torch import Tensor
 from experiments.common.figures import COLOURS, outline, png_bytes
 from experiments.common.files import write_atomically
 from experiments.common.metrics import dice
-from experiments.common.runs import load_network
 from experiments.polyp.comparison import Comparand, compare, load_runs
-from experiments.polyp.options import open_data
 from experiments.polyp.pictures import tinted
 from experiments.polyp.rotation import inscribed_disc, predict_turned, turn, turn_mask
+from experiments.polyp.train import open_data
+from experiments.running.checkpoints import load_network
 
 ANGLES = (0, 45, 90, 225)
 PREDICTION = (0.0, 0.45, 0.7)

@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")/.."
 . scripts/environment.sh
 
-environment .venv-test dev,experiments,docs
+environment .venv-test dev,experiments,docs,ray
 
 # The tests run in several processes: one thread each keeps them from fighting for the cores.
 OMP_NUM_THREADS=1

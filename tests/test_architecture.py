@@ -17,7 +17,9 @@ MAY_IMPORT = {
 }
 MAY_IMPORT |= {
     "gcnn/equivariance": {f"gcnn.{package}" for package in LIBRARY},
-    "experiments/common": {"gcnn"},
+    "experiments/command_line": {"experiments.common"},
+    "experiments/running": {"gcnn", "experiments.common", "experiments.command_line"},
+    "experiments/common": {"gcnn", "experiments.command_line", "experiments.running"},
 }
 OURS = ("gcnn", "experiments", "benchmarks", "tests")
 

@@ -92,7 +92,7 @@ def normal(name):
 @pytest.mark.parametrize("python", PYTHONS)
 def test_every_requirement_is_pinned_to_a_version_in_its_range(python):
     wanted = requirements("options", "install_requires")
-    for extra in ("experiments", "dev", "docs"):
+    for extra in ("experiments", "ray", "dev", "docs"):
         wanted += requirements("options.extras_require", extra)
     pinned = pins(python)
     for requirement in wanted:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from experiments.common.errors import UserError
 from experiments.common.files import read_json
 from experiments.common.metrics import Summary, bad_values, summarise
-from experiments.common.train import FREE
+from experiments.running.training_options import FREE
 
 __all__ = [
     "Comparand",

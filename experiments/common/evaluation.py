@@ -14,16 +14,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from experiments.command_line.options import Options
 from experiments.common.cost import cost_of
 from experiments.common.datamodule import StudyData
-from experiments.common.device import choose_device
 from experiments.common.errors import UserError
 from experiments.common.files import write_atomically, write_json
 from experiments.common.metrics import summarise
-from experiments.common.options import Options
-from experiments.common.runs import RunFolder, describe_environment, load_network
 from experiments.common.splits import check_split
-from experiments.common.train import Study
+from experiments.running.checkpoints import load_network
+from experiments.running.hardware import choose_device
+from experiments.running.run_folder import RunFolder, describe_environment
+from experiments.running.study import Study
 
 __all__ = [
     "REFERENCE",
@@ -75,7 +76,7 @@ class TrainedRun:
                 f"{folder.path}: the training is not finished; train it to the end first"
             )
         where = choose_device(device)
-        network, _ = load_network(folder.path)
+        network, _ = load_network(folder.path, study)
         data = study.open_data(config)
         check_split(folder, data.split)
         return cls(study, folder, config, network.to(where), data, where)

@@ -1,4 +1,4 @@
-"""Writing results so that a full disk or a killed process never spoils an earlier one."""
+"""Files that are written whole or not at all, and read with errors that name them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import math
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 from experiments.common.errors import UserError
 
@@ -26,21 +27,12 @@ def write_atomically(path: str | Path, data: bytes | str) -> None:
     Raises:
         UserError: when the file cannot be written (a full disk, no permission, ...).
     """
-    path = Path(path)
-    temporary = _temporary_beside(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with _replacing(Path(path)) as temporary:
+        temporary.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("xb") as file:
             file.write(data.encode("utf-8") if isinstance(data, str) else data)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        _discard(temporary)
-        raise _cannot_write(path, error) from error
-    except BaseException:
-        _discard(temporary)
-        raise
 
 
 @contextmanager
@@ -58,17 +50,9 @@ def new_folder(path: str | Path) -> Iterator[Path]:
         raise UserError(f"{path} is a file: name a folder that is new or empty")
     if path.is_dir() and any(path.iterdir()):
         raise UserError(f"{path} is not empty: name a folder that is new or empty")
-    temporary = _temporary_beside(path)
-    try:
+    with _replacing(path) as temporary:
         temporary.mkdir(parents=True)
         yield temporary
-        temporary.replace(path)
-    except OSError as error:
-        _discard(temporary)
-        raise _cannot_write(path, error) from error
-    except BaseException:
-        _discard(temporary)
-        raise
 
 
 def write_json(path: str | Path, value: Any) -> None:
@@ -90,15 +74,49 @@ def read_json(path: str | Path) -> Any:
     Raises:
         UserError: when the file is missing, unreadable, or not JSON.
     """
-    path = Path(path)
+    return _read(Path(path), "JSON", json.loads)
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """Read a YAML file of `option: value` lines, without duplicate options, anchors and aliases.
+
+    Raises:
+        UserError: when the file is missing, unreadable, or something else.
+    """
+    values = _read(Path(path), "YAML", lambda text: yaml.load(text, Loader=_PlainLoader))
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: expected lines of the form option: value")
+    return values
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """No aliases, which can grow a short file to any size, and no key twice."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            event = self.get_event()
+            where = event.start_mark.line + 1
+            raise ValueError(f"line {where}: aliases are not allowed, write out *{event.anchor}")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        twice = next((key for key in keys if keys.count(key) > 1), None)
+        if twice is not None:
+            raise ValueError(f"{twice} is given twice")
+        return super().construct_mapping(node, deep)
+
+
+def _read(path: Path, kind: str, parse: Callable[[str], Any]) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
-    except ValueError as error:
-        raise UserError(f"{path} is not a JSON file: {error}") from error
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(f"{path} is not a {kind} file as expected: {reason}") from error
 
 
 def _plain(value: Any) -> Any:
@@ -116,20 +134,20 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _temporary_beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
-
-
-def _discard(temporary: Path) -> None:
-    # Whatever goes wrong here must not hide the error that led here.
-    with suppress(OSError):
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        else:
-            temporary.unlink()
-
-
-def _cannot_write(path: Path, error: OSError) -> UserError:
-    return UserError(
-        f"{path} cannot be written: {error.strerror or error} (what was there before is untouched)"
-    )
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A place beside `path` for a file or folder that takes its place when the block is done."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    try:
+        yield temporary
+        temporary.replace(path)
+    except BaseException as error:
+        # Whatever goes wrong here must not hide the error that led here.
+        with suppress(OSError):
+            shutil.rmtree(temporary) if temporary.is_dir() else temporary.unlink()
+        if isinstance(error, OSError):
+            reason = error.strerror or error
+            raise UserError(
+                f"{path} cannot be written: {reason} (what was there before is untouched)"
+            ) from error
+        raise

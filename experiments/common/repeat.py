@@ -8,8 +8,8 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
+from experiments.command_line.options import Options
 from experiments.common.comparison import EvaluatedRun
-from experiments.common.options import Options
 from experiments.common.report import Section, code, facts, heading, table
 
 __all__ = ["command", "commands", "how_to_repeat"]

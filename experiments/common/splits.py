@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from experiments.common.errors import UserError
 from experiments.common.files import read_json, write_json
-from experiments.common.runs import RunFolder
+from experiments.running.run_folder import RunFolder
 
 __all__ = ["PARTS", "Part", "Split", "check_split", "record_split"]
 

@@ -21,6 +21,7 @@ from typing import Any, Literal
 from rich.progress import Progress
 from torch import Tensor, nn, stack
 
+from experiments.command_line.options import Options, check_at_least
 from experiments.common.errors import UserError
 from experiments.common.evaluation import (
     TrainedRun,
@@ -30,7 +31,6 @@ from experiments.common.evaluation import (
     write_evaluation,
 )
 from experiments.common.metrics import dice, iou, probabilities, summarise
-from experiments.common.options import Options, check_at_least
 from experiments.polyp.pictures import picture
 from experiments.polyp.rotation import RotationStudy, angles_of, rotation_study
 from experiments.polyp.train import POLYP

@@ -1,27 +1,26 @@
-"""The whole polyp study: several networks trained, evaluated and compared in one report."""
+"""The polyp study: what is trained, evaluated, reported, predicted and generated."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.table import Table
 
 from experiments.common.findings import fixed, with_spread
-from experiments.common.repeat import command
-from experiments.common.study import GridOptions, Steps, run_study
 from experiments.polyp.comparison import compare, load_runs
 from experiments.polyp.evaluate import EvaluationOptions, evaluate_run
-from experiments.polyp.networks import check_network
-from experiments.polyp.options import CommonOptions
+from experiments.polyp.generated import write_generated
+from experiments.polyp.predict import predict_folder
 from experiments.polyp.report import write_report
-from experiments.polyp.train import TrainOptions, train
-
-__all__ = ["StudyOptions", "study"]
+from experiments.polyp.train import POLYP, CommonOptions, TrainOptions
+from experiments.running.grid import GridOptions
 
 
 @dataclass(frozen=True, kw_only=True)
 class StudyOptions(EvaluationOptions, CommonOptions, GridOptions):
-    """Train several networks in turn, evaluate each and write the report."""
+    """Train several networks, evaluate each and write the report."""
+
+    TRAIN = TrainOptions
 
     networks: list[str] = field(default_factory=lambda: ["plain", "p4", "steerable_8"])
     """networks to compare"""
@@ -32,44 +31,22 @@ class StudyOptions(EvaluationOptions, CommonOptions, GridOptions):
     max_epochs: int = 12
     learning_rate: float = 1e-2
 
-    def check(self) -> None:
-        """Raises `UserError` for a network that does not exist or does not fit the size."""
-        for network in self.networks:
-            check_network(network, self.channels, self.size)
 
-    def trainings(self) -> list[TrainOptions]:
-        """The options of every single training."""
-        shared = vars(self.part(CommonOptions))
-        return [
-            TrainOptions(
-                **shared,
-                out=self.out / f"{network}-seed{seed}",
-                network=network,
-                channels=self.channels,
-                seed=seed,
-            )
-            for seed in self.seeds
-            for network in self.networks
-        ]
+def generate(out: Path, count: int = 240, size: int = 96, seed: int = 0, lit: bool = False) -> None:
+    """Write generated images and masks to a folder, in the layout of Kvasir-SEG.
 
-    def command(self) -> str:
-        """What to type to repeat the study, in one process."""
-        return command("polyp", "study", type(self), vars(self), left_out=["shard"])
-
-
-def study(options: StudyOptions) -> None:
-    """Trains and evaluates what is not yet done, writes the report and prints its main figures.
-
-    Raises:
-        UserError: bad data, or a folder that holds something else or runs with other options.
-        KeyboardInterrupt: stopped by the user; the same options continue the study.
+    Args:
+        out: new or empty folder.
+        count: number of images.
+        size: side of an image in pixels.
+        seed: other seeds give other images.
+        lit: give the images a fixed direction of light, polyps and folds.
     """
-    steps = Steps(train, evaluate_run, write_report, _table)
-    evaluation = options.part(EvaluationOptions)
-    run_study(options, options.trainings(), evaluation, steps, options.command())
+    write_generated(out, count, size, seed, lit)
 
 
-def _table(runs: Sequence[Path]) -> Table:
+def main_figures(runs: Sequence[Path]) -> Table:
+    """One line for each network."""
     table = Table(title="Polyp study, test images")
     table.add_column("network")
     for column in ("parameters", "Dice", "equivariance 90°", "equivariance between"):
@@ -83,3 +60,15 @@ def _table(runs: Sequence[Path]) -> Table:
             fixed(network.turned("agreement", "between")["mean"], 4),
         )
     return table
+
+
+STUDY = replace(
+    POLYP,
+    grid=StudyOptions,
+    evaluation=EvaluationOptions,
+    evaluate=evaluate_run,
+    report=write_report,
+    table=main_figures,
+    predict=predict_folder,
+    generate=generate,
+)

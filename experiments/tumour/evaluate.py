@@ -25,6 +25,7 @@ from typing import Any
 import torch
 from rich.progress import Progress
 
+from experiments.command_line.options import Options
 from experiments.common.errors import UserError
 from experiments.common.evaluation import (
     TrainedRun,
@@ -34,7 +35,6 @@ from experiments.common.evaluation import (
     write_evaluation,
 )
 from experiments.common.metrics import bad_values, summarise
-from experiments.common.options import Options
 from experiments.tumour.datamodule import MULTIPLE, TumourData
 from experiments.tumour.inference import choose_tile, segment
 from experiments.tumour.layers import layer_tables

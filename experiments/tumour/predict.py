@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from rich.progress import track
 from torch import nn
 
-from experiments.common.device import choose_device
 from experiments.common.errors import UserError
 from experiments.common.files import write_atomically
-from experiments.common.runs import load_network
+from experiments.running.checkpoints import load_network
+from experiments.running.hardware import choose_device
 from experiments.tumour.grids import as_in_file, resample
 from experiments.tumour.inference import LARGEST, choose_tile, segment
 from experiments.tumour.inputs import find_inputs

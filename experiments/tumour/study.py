@@ -1,29 +1,34 @@
-"""The whole tumour study: a grid of networks, cases, augmentation and seeds in one report."""
+"""The tumour study: what is trained, evaluated, reported, predicted and generated."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.table import Table
 
 from experiments.common.findings import shortened, with_spread
-from experiments.common.options import check_at_least
-from experiments.common.repeat import command
-from experiments.common.study import GridOptions, Steps, check_distinct, run_study
+from experiments.running.grid import GridOptions
 from experiments.tumour.augmentation import Augmentation
 from experiments.tumour.comparison import compare, load_runs
 from experiments.tumour.evaluate import EvaluationOptions, evaluate_run
-from experiments.tumour.networks import check_network
-from experiments.tumour.options import CommonOptions
+from experiments.tumour.generated import write_generated
+from experiments.tumour.predict import predict_cases
 from experiments.tumour.report import write_report
-from experiments.tumour.train import TrainOptions, train
-
-__all__ = ["StudyOptions", "study"]
+from experiments.tumour.train import TUMOUR, CommonOptions, TrainOptions
 
 
 @dataclass(frozen=True, kw_only=True)
 class StudyOptions(EvaluationOptions, CommonOptions, GridOptions):
     """Train several networks on several numbers of cases, evaluate each and write the report."""
+
+    TRAIN = TrainOptions
+    AXES = (
+        ("seeds", "seed"),
+        ("train_cases", "train_cases"),
+        ("augment", "augment"),
+        ("networks", "network"),
+    )
+    FOLDER = "{network}-{train_cases}cases-{augment}-seed{seed}"
 
     networks: list[str] = field(
         default_factory=lambda: ["plain_parameters", "plain_width", "scale_mean"]
@@ -44,56 +49,28 @@ class StudyOptions(EvaluationOptions, CommonOptions, GridOptions):
     validations: int = 4
     learning_rate: float = 3e-2
 
-    def check(self) -> None:
-        """Raises `UserError` for a network that does not exist, or something named twice."""
-        check_distinct("train_cases", self.train_cases)
-        check_at_least("train_cases", min(self.train_cases), 1)
-        check_distinct("augment", self.augment)
-        for network in self.networks:
-            check_network(network, self.channels)
 
-    def trainings(self) -> list[TrainOptions]:
-        """The options of every single training; what is to be compared stands together."""
-        shared = vars(self.part(CommonOptions))
-        return [
-            TrainOptions(
-                **shared,
-                out=self.out / f"{network}-{cases}cases-{augment}-seed{seed}",
-                network=network,
-                channels=self.channels,
-                train_cases=cases,
-                augment=augment,
-                seed=seed,
-            )
-            for seed in self.seeds
-            for cases in self.train_cases
-            for augment in self.augment
-            for network in self.networks
-        ]
+def generate(
+    out: Path, count: int = 48, size: int = 48, spacing: float = 2.0, seed: int = 0
+) -> None:
+    """Write generated volumes and segmentations to a folder, in the layout of BraTS 2021.
 
-    def command(self) -> str:
-        """What to type to repeat the study, in one process."""
-        return command("tumour", "study", type(self), vars(self), left_out=["shard"])
-
-
-def study(options: StudyOptions) -> None:
-    """Trains and evaluates what is not yet done, writes the report and prints its main figures.
-
-    Raises:
-        UserError: bad data, or a folder that holds something else or runs with other options.
-        KeyboardInterrupt: stopped by the user; the same options continue the study.
+    Args:
+        out: new or empty folder.
+        count: number of cases.
+        size: edge of a volume in voxels.
+        spacing: edge of a voxel in millimetres.
+        seed: other seeds give other cases.
     """
-    steps = Steps(train, evaluate_run, write_report, _table)
-    evaluation = options.part(EvaluationOptions)
-    run_study(options, options.trainings(), evaluation, steps, options.command())
+    write_generated(out, count, size, spacing, seed)
 
 
-def _table(runs: Sequence[Path]) -> Table:
+def main_figures(runs: Sequence[Path]) -> Table:
+    """One line for each network, number of cases and augmentation."""
     members = [member for one in compare(load_runs(runs)) for member in one.members]
-    scales = members[0].scales
     table = Table(title="Tumour study, Dice of the test cases at several scales")
     table.add_column("network")
-    for column in ("cases", "size", *(f"at {scale:g}" for scale in scales)):
+    for column in ("cases", "size", *(f"at {scale:g}" for scale in members[0].scales)):
         table.add_column(column, justify="right")
     for member in members:
         table.add_row(
@@ -103,3 +80,15 @@ def _table(runs: Sequence[Path]) -> Table:
             *(with_spread(point) for point in member.curve("resampled", "dice")),
         )
     return table
+
+
+STUDY = replace(
+    TUMOUR,
+    grid=StudyOptions,
+    evaluation=EvaluationOptions,
+    evaluate=evaluate_run,
+    report=write_report,
+    table=main_figures,
+    predict=predict_cases,
+    generate=generate,
+)

@@ -1,36 +1,67 @@
-"""Training one network of the tumour study in a run folder."""
+"""What is trained in the tumour study: its options, its data and its networks."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
-from experiments.common.train import Study, train_run
-from experiments.common.train import TrainOptions as AnyTrainOptions
+from experiments.command_line.options import check_at_least, options_of
+from experiments.common.errors import UserError
+from experiments.running.study import Study
+from experiments.running.training_options import CommonOptions as AnyCommonOptions
+from experiments.running.training_options import TrainOptions as AnyTrainOptions
+from experiments.tumour.augmentation import Augmentation
+from experiments.tumour.datamodule import TumourData
 from experiments.tumour.networks import build_network, check_network, network_arguments
-from experiments.tumour.options import CaseOptions, CommonOptions, open_data
 
-__all__ = ["TUMOUR", "TrainOptions", "train"]
-
-TUMOUR = Study("tumour", "cases", open_data, network_arguments, build_network)
+DataOptions = options_of(TumourData, "seed", "train_cases", "augment")
+"""What all trainings of a study have in common; the others are different from one to the next."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainOptions(CommonOptions, CaseOptions, AnyTrainOptions):
-    """Train one network, or continue an interrupted training."""
+class CommonOptions(DataOptions, AnyCommonOptions):
+    """The volumes, and what all networks have in common."""
+
+    validations: int = 20
+    """how often to validate, evenly spread over the training; 0: after every epoch"""
+    norm: Literal["instance", "batch"] = "batch"
+    """how features are normalised: by the statistics of the training, or of each volume, which
+    costs the scale networks most of their equivariance"""
+    window: int = 7
+    """edge of the filters of the scale-equivariant networks at the largest scale, odd"""
+
+    def check(self) -> None:
+        check_at_least("window", self.window, 3)
+        if self.window % 2 == 0:
+            raise UserError(f"--window {self.window}: only an odd one has a centre")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions(CommonOptions, AnyTrainOptions):
+    """Train one network, or resume an interrupted training."""
 
     network: str = "scale_mean"
     """scale_mean, scale_max, plain, plain_parameters or plain_width"""
     channels: list[int] | None = None
     """widths of the scale-equivariant networks; the others follow. null: 4 8 16 32"""
+    train_cases: int | None = None
+    """train on only this many cases"""
+    augment: Augmentation = "none"
+    """flip: mirrored left to right; scale: that, and zoomed by 0.7 to 1.1"""
 
     def check(self) -> None:
-        """Raises `UserError` for a network that does not exist."""
         check_network(self.network, self.channels)
-
-    def schedule(self, batches: int) -> tuple[int, int]:
-        """Epochs of the training, and from one validation to the next; `batches` an epoch."""
-        return self.fitted(self.max_epochs, batches)
+        if self.train_cases is not None:
+            check_at_least("train_cases", self.train_cases, 1)
 
 
-def train(options: TrainOptions) -> dict[str, Any]:
-    """Trains, or continues; does nothing when the run is already finished."""
-    return train_run(TUMOUR, options)
+TUMOUR = Study(
+    name="tumour",
+    samples="cases",
+    about="Scale-equivariant and ordinary 3D U-Nets on brain tumours in MRI.",
+    train=TrainOptions,
+    data=TumourData,
+    network_arguments=network_arguments,
+    build_network=build_network,
+)
+"""The training; `experiments.tumour.study` adds what is done with the trained networks."""
+
+open_data = TUMOUR.open_data

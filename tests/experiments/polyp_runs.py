@@ -5,12 +5,11 @@ from typing import Any
 
 import torch
 
-from experiments.common.checkpoints import make_record
 from experiments.common.files import write_json
-from experiments.common.runs import RunFolder
 from experiments.polyp.networks import build_network, network_arguments
-from experiments.polyp.options import open_data
-from experiments.polyp.train import TrainOptions
+from experiments.polyp.train import TrainOptions, open_data
+from experiments.running.checkpoints import make_record
+from experiments.running.run_folder import RunFolder
 
 SIZE = 32
 TEST_IMAGES = 6

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from experiments.common import evaluation
 from experiments.common.errors import UserError
-from experiments.common.runs import RunFolder, load_network
 from experiments.polyp.evaluate import EvaluationOptions, choose_pictures, evaluate_run
-from experiments.polyp.options import open_data
 from experiments.polyp.rotation import RotationStudy
+from experiments.polyp.train import open_data
+from experiments.running.checkpoints import load_network
+from experiments.running.run_folder import RunFolder
 from tests.experiments.polyp_runs import SIZE, TEST_IMAGES, finished_run
 
 QUICK = EvaluationOptions(angle_step=90, device="cpu")

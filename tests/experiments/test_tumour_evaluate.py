@@ -11,11 +11,12 @@ import torch
 from PIL import Image
 
 from experiments.common.errors import UserError
-from experiments.common.runs import RunFolder, load_network
+from experiments.running.checkpoints import load_network
+from experiments.running.run_folder import RunFolder
 from experiments.tumour import evaluate, inference, layers
 from experiments.tumour.evaluate import EvaluationOptions, evaluate_run
-from experiments.tumour.options import open_data
 from experiments.tumour.scaling import METRICS, PROTOCOLS
+from experiments.tumour.train import open_data
 from experiments.tumour.volumes import preprocess
 from tests.experiments.tumour_runs import SIZE, TEST_CASES, finished_run
 

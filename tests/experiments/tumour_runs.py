@@ -5,12 +5,11 @@ from typing import Any
 
 import torch
 
-from experiments.common.checkpoints import make_record
 from experiments.common.files import write_json
-from experiments.common.runs import RunFolder
+from experiments.running.checkpoints import make_record
+from experiments.running.run_folder import RunFolder
 from experiments.tumour.networks import build_network, network_arguments
-from experiments.tumour.options import open_data
-from experiments.tumour.train import TrainOptions
+from experiments.tumour.train import TrainOptions, open_data
 
 SIZE = 24
 TEST_CASES = 3

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from experiments.common.checkpoints import AtomicCheckpointIO, make_record, read_checkpoint
 from experiments.common.errors import UserError
+from experiments.running.checkpoints import AtomicCheckpointIO, make_record, read_checkpoint
 
 
 def whole_checkpoint() -> dict:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from experiments.common.task import SegmentationTask
+from experiments.running.task import SegmentationTask
 
 
 def sigmoid_dice_plus_cross_entropy(logits: Tensor, mask: Tensor) -> float:

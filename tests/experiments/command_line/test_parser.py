@@ -1,15 +1,16 @@
 import errno
 import os
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
-from experiments.common.cli import Command, run_command_line
+from experiments.command_line.options import Options, check_at_least
+from experiments.command_line.parser import Command, run_command_line
 from experiments.common.errors import UserError
-from experiments.common.options import Options, check_at_least
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +57,8 @@ def cli():
             does(options)
 
         commands = [
-            Command("bake", BakeOptions, command),
-            Command("eat", EatOptions, command),
+            Command("bake", [BakeOptions], command),
+            Command("eat", [EatOptions], command),
         ]
         with warnings.catch_warnings():
             status = run_command_line("baker", "All about bread.", commands, words)
@@ -132,14 +133,66 @@ def test_a_wrong_word_is_named_in_one_line(words, message, cli, capsys):
 
 @pytest.mark.parametrize(
     ("contents", "message"),
-    [("minutes: long", "minutes"), ("yeast: 1", "yeast"), ("minutes: [", "bread.yaml")],
+    [
+        (b"minutes: long", "minutes"),
+        (b"yeast: 1", "yeast"),
+        (b"minutes: [", "bread.yaml"),
+        (
+            b"minutes: 1\nflour: rye\nminutes: 2",
+            "as expected: minutes is given twice",
+        ),
+        (bytes(range(256)), "bread.yaml is not a YAML file"),
+        (b"just words", "bread.yaml: expected lines of the form option: value"),
+        (b"seeds: &a [x, x]\nweights: [*a, *a]", "line 2: aliases are not allowed"),
+        (b"[" * 5000, "bread.yaml is not a YAML file"),
+    ],
 )
 def test_a_wrong_yaml_file_is_refused_in_one_line(contents, message, cli, capsys, tmp_path):
-    (tmp_path / "bread.yaml").write_text(contents)
+    (tmp_path / "bread.yaml").write_bytes(contents)
     assert cli("bake", "--config", str(tmp_path / "bread.yaml")) == (2, None)
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert message in lines[0]
+
+
+def test_a_yaml_file_that_aliases_would_blow_up_is_refused_before_it_is_read(cli, tmp_path):
+    levels = "".join(f"k{i}: &k{i} [{f'*k{i - 1}, ' * 9}]\n" for i in range(1, 12))
+    (tmp_path / "bread.yaml").write_text(f"k0: &k0 [x]\n{levels}")
+    assert cli("bake", "--config", str(tmp_path / "bread.yaml")) == (2, None)
+
+
+@pytest.mark.parametrize("names", [["a,b", "[c]", "d: {e}"], ["[one] run"], ["1"], ["null, x"]])
+def test_names_in_lists_may_hold_what_yaml_would_understand_otherwise(names, cli):
+    assert cli("bake", "--seeds", *names)[1].seeds == names
+    assert cli("eat", "--loaves", *names)[1].loaves == [Path(name) for name in names]
+
+
+def test_a_path_in_brackets_is_a_path_where_it_exists(cli, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli("eat", "--loaves", "[a]")[1].loaves == [Path("a")]
+    Path("[a]").mkdir()
+    assert cli("eat", "--loaves", "[a]")[1].loaves == [Path("[a]")]
+
+
+def test_the_parameters_of_a_function_can_be_options_too(capsys):
+    def toast(bread: Path, slices: Sequence[int] = (1, 2), dark: bool = False) -> None:
+        """Toast bread.
+
+        Args:
+            bread: what to toast.
+            slices: which ones.
+            dark: a little longer.
+        """
+        print(bread, slices, dark)
+
+    commands = [Command("toast", [toast], toast)]
+    words = ["toast", "--bread", "rye", "--slices", "3", "4", "--dark"]
+    assert run_command_line("baker", "", commands, words) == 0
+    assert capsys.readouterr().out == "rye [3, 4] True\n"
+    with pytest.raises(SystemExit):
+        run_command_line("baker", "", commands, ["toast", "--help"])
+    page = capsys.readouterr().out
+    assert "Toast bread." in page and "a little longer" in page
 
 
 @pytest.mark.parametrize(
@@ -169,7 +222,7 @@ def raising(error):
     ("error", "status", "message"),
     [
         (UserError("flour.csv: is empty"), 2, "error: flour.csv: is empty"),
-        (KeyboardInterrupt(), 130, "the same command again"),
+        (KeyboardInterrupt(), 130, "rerun the same command"),
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/tmp/x"), 2, "disk is full (/tmp/x)"),
     ],
 )

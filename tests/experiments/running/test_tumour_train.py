@@ -2,16 +2,18 @@
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
 
 from experiments.common.errors import UserError
-from experiments.common.runs import RunFolder, load_network
-from experiments.common.task import SegmentationTask
+from experiments.running.checkpoints import load_network
+from experiments.running.run_folder import RunFolder
+from experiments.running.study import train_run
+from experiments.running.task import SegmentationTask
 from experiments.tumour.networks import NETWORKS, build_network, network_arguments
-from experiments.tumour.options import open_data
-from experiments.tumour.train import TrainOptions, train
+from experiments.tumour.train import TUMOUR, TrainOptions, open_data
 
 TINY = {
     "network": "plain_width",
@@ -36,7 +38,7 @@ def weights(run):
 def trained(tmp_path_factory):
     """A finished run with all regions and scale augmentation."""
     run = tmp_path_factory.mktemp("trained") / "run"
-    train(options(run, train_cases=3, regions="all", augment="scale"))
+    train_run(TUMOUR, options(run, train_cases=3, regions="all", augment="scale"))
     return run
 
 
@@ -63,14 +65,16 @@ def test_a_training_that_broke_off_ends_with_bitwise_the_same_weights(
     with monkeypatch.context() as patched:
         patched.setattr(SegmentationTask, "training_step", break_down)
         with pytest.raises(RuntimeError, match="broke down"):
-            train(again)
-    train(again)
+            train_run(TUMOUR, again)
+    train_run(TUMOUR, again)
     first, second = weights(trained), weights(tmp_path)
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_patches_are_trained_on_and_whole_volumes_validated_through_windows(tmp_path):
-    result = train(options(tmp_path, size=48, patch=16, batch_size=2, steps=2, validations=1))
+    result = train_run(
+        TUMOUR, options(tmp_path, size=48, patch=16, batch_size=2, steps=2, validations=1)
+    )
     assert 0 <= result["best_dice"] <= 1
 
 
@@ -119,11 +123,6 @@ def test_the_window_is_that_of_the_scale_networks_alone(tmp_path):
         ({"steps": -1}, "--steps -1"),
         ({"validations": -1}, "--validations -1"),
         ({"train_cases": 0}, "--train_cases 0"),
-        ({"spacing": 0.0}, "--spacing 0.0"),
-        ({"dataset": "brats"}, "--dataset brats: say where it is with --root"),
-        ({"root": "/tmp"}, "needs none; add --dataset brats or msd"),
-        ({"batch_size": 0}, "--batch_size 0"),
-        ({"patch": 24}, "--patch 24: must be a multiple of 16"),
         ({"seed": -1}, "--seed -1"),
     ],
 )
@@ -132,7 +131,18 @@ def test_a_training_that_makes_no_sense_is_refused(changes, message, tmp_path):
         options(tmp_path, **changes)
 
 
-def test_more_cases_than_there_are_are_refused_before_anything_is_made(tmp_path):
-    with pytest.raises(UserError, match="there are 8: ask for fewer"):
-        train(options(tmp_path / "run", train_cases=20))
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"train_cases": 20}, "there are 8: ask for fewer"),
+        ({"spacing": 0.0}, "spacing"),
+        ({"dataset": "brats"}, "root"),
+        ({"root": Path("/tmp")}, "root"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"patch": 24}, "patch.*16"),
+    ],
+)
+def test_data_that_cannot_be_are_refused_before_anything_is_made(changes, message, tmp_path):
+    with pytest.raises(UserError, match=message):
+        train_run(TUMOUR, options(tmp_path / "run", **changes))
     assert not (tmp_path / "run").exists()

@@ -11,14 +11,16 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from experiments.common.checkpoints import make_record
 from experiments.common.errors import UserError
 from experiments.common.order import EpochOrder
-from experiments.common.runs import RunFolder
-from experiments.common.task import SegmentationTask
-from experiments.common.training import HardwareOptions, TrainingOptions, fit
+from experiments.running.checkpoints import make_record
+from experiments.running.fit import fit
+from experiments.running.hardware import HardwareOptions
+from experiments.running.run_folder import RunFolder
+from experiments.running.task import SegmentationTask
+from experiments.running.training_options import TrainOptions
 
-CPU = HardwareOptions(accelerator="cpu")
+CPU = {"accelerator": "cpu"}
 
 
 class Noise(pl.LightningDataModule):
@@ -55,14 +57,14 @@ def small_network(dim=2):
     return nn.Sequential(*layers)
 
 
-def run(path: Path, data=None, network=None, hardware=CPU, interval=1, **options):
+def run(path: Path, data=None, network=None, interval=1, **options):
     """The result and the weights of a training of three epochs."""
-    options = {"max_epochs": 3, "learning_rate": 0.05} | options
-    training = TrainingOptions(**options)
+    chosen = CPU | {"max_epochs": 3, "learning_rate": 0.05} | options
+    training = TrainOptions(out=path, network="small", **chosen)
     network = network or small_network()
     task = SegmentationTask(network, training.learning_rate, max_epochs=training.max_epochs)
-    folder, record = RunFolder(path), make_record("polyp", {}, {})
-    result = fit(task, data or Noise(), folder, record, 0, training, hardware, interval)
+    record = make_record("polyp", {}, {})
+    result = fit(task, data or Noise(), RunFolder(path), record, training, interval)
     return result, network.state_dict()
 
 
@@ -224,14 +226,36 @@ def test_volumes_train_like_images(tmp_path):
 @pytest.mark.parametrize(
     ("missing", "message"),
     [
-        (HardwareOptions(accelerator="abacus"), "abacus"),
-        (HardwareOptions(accelerator="tpu"), "torch_xla"),
-        (HardwareOptions(accelerator="cpu", strategy="magic"), "magic"),
+        ({"accelerator": "abacus"}, "abacus"),
+        ({"accelerator": "tpu"}, "torch_xla"),
+        ({"strategy": "magic"}, "magic"),
     ],
 )
 def test_hardware_that_is_not_there_is_refused(missing, message, tmp_path):
     with pytest.raises(UserError, match=f"cannot train on this hardware.*{message}"):
-        run(tmp_path, hardware=missing)
+        run(tmp_path, **missing)
+
+
+@pytest.mark.parametrize("accelerator", ["auto", "cpu"])
+def test_more_devices_than_there_are_are_refused_with_their_number(accelerator):
+    options = HardwareOptions(accelerator=accelerator, devices=99_999)
+    with pytest.raises(UserError, match=r"--devices 99999: this machine has \d+ (CPU core|GPU)"):
+        options.require_devices()
+    HardwareOptions(accelerator=accelerator, devices=1).require_devices()
+    HardwareOptions(accelerator=accelerator, devices=-1).require_devices()
+
+
+def test_a_training_that_diverges_stops_with_an_error_and_keeps_the_last_good_state(tmp_path):
+    network = small_network()
+
+    def poison():
+        with torch.no_grad():
+            network[0].weight.fill_(float("nan"))
+
+    with pytest.raises(UserError, match=r"diverged in epoch 2 \(network\.0\.weight.*learning_rate"):
+        run(tmp_path, Noise(stop_at=1, stop_with=poison), network)
+    assert not RunFolder(tmp_path).finished
+    assert equal(run(tmp_path)[1], run(tmp_path / "straight")[1])
 
 
 @pytest.mark.parametrize(
@@ -244,11 +268,13 @@ def test_hardware_that_is_not_there_is_refused(missing, message, tmp_path):
         ({"max_minutes": -2.0}, "--max_minutes -2.0"),
         ({"weight_decay": -1.0}, "--weight_decay"),
         ({"gradient_clip": -1.0}, "--gradient_clip"),
+        ({"seed": -1}, "--seed -1"),
+        ({"seed": 2**64}, "--seed 18446744073709551616: must be at most .*64 bits"),
     ],
 )
 def test_training_options_out_of_range_are_refused(options, message):
     with pytest.raises(UserError, match=message):
-        TrainingOptions(**options)
+        TrainOptions(out=Path("run"), network="small", **options)
 
 
 @pytest.mark.parametrize("options", [{"devices": 0}, {"devices": -2}, {"nodes": 0}])

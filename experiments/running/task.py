@@ -17,10 +17,9 @@ class SegmentationTask(pl.LightningModule):
     """Trains `network` to segment: Dice loss plus binary cross-entropy, one sigmoid per channel.
 
     A sigmoid for each channel, rather than a softmax over them, serves one class and overlapping
-    regions alike. Everything is generic in the number of spatial dimensions. The loss is the mean
-    of the soft Dice loss over images and channels (Milletari et al., V-Net, 2016) plus the mean
-    binary cross-entropy over pixels; the optimiser is AdamW, its learning rate follows half a
-    cosine from `learning_rate` at the first epoch towards zero after the last.
+    regions alike, in any number of dimensions. The loss is the mean of the soft Dice loss over
+    images and channels (Milletari et al., V-Net, 2016) plus the mean binary cross-entropy over
+    pixels. AdamW's learning rate falls along half a cosine, to zero after the last epoch.
 
     Args:
         network: maps `(batch, channels, *space)` to logits `(batch, classes, *space)`.
@@ -51,14 +50,12 @@ class SegmentationTask(pl.LightningModule):
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits `(batch, classes, *space)` of `image` `(batch, channels, *space)`."""
-        logits: Tensor = self.network(image)
-        return logits
+        return self.network(image)
 
     def loss(self, logits: Tensor, mask: Tensor) -> Tensor:
         """Dice loss plus cross-entropy, a scalar; in float32 whatever the network computes in."""
         logits = logits.float()
-        total: Tensor = self.dice_loss(logits, mask) + self.cross_entropy(logits, mask)
-        return total
+        return self.dice_loss(logits, mask) + self.cross_entropy(logits, mask)
 
     def training_step(self, batch: dict[str, Any], batch_index: int) -> Tensor:
         """The loss of a batch with `image` `(batch, channels, *space)` and `mask` in {0, 1}."""
@@ -95,11 +92,5 @@ class SegmentationTask(pl.LightningModule):
         return 0.5 * (1 + math.cos(math.pi * min(1.0, epoch / self.max_epochs)))
 
     def _log(self, values: dict[str, Tensor], batch: dict[str, Any], shown: bool = False) -> None:
-        self.log_dict(
-            values,
-            on_step=False,
-            on_epoch=True,
-            prog_bar=shown,
-            sync_dist=True,
-            batch_size=len(batch["image"]),
-        )
+        options: dict[str, Any] = {"on_step": False, "on_epoch": True, "sync_dist": True}
+        self.log_dict(values, prog_bar=shown, batch_size=len(batch["image"]), **options)

@@ -3,10 +3,11 @@ import json
 import pytest
 import torch
 
-from experiments.common.checkpoints import make_record
 from experiments.common.errors import UserError
-from experiments.common.runs import RunFolder, describe_environment, load_network
 from experiments.polyp.networks import build_network
+from experiments.polyp.train import POLYP
+from experiments.running.checkpoints import load_network, make_record
+from experiments.running.run_folder import RunFolder, describe_environment
 
 OPTIONS = {"network": "p4", "size": 64, "root": None, "devices": 1}
 
@@ -87,6 +88,7 @@ def test_a_loaded_network_computes_what_the_saved_one_did(tmp_path):
     ("changes", "message"),
     [
         ({"study": "os"}, "study 'os'"),
+        ({"study": "running"}, "which this version does not have"),
         ({"study": "../polyp"}, "which this version does not have"),
         ({"study": 3}, "study 3"),
         ({"network": {"name": "vgg"}}, "vgg"),
@@ -101,6 +103,21 @@ def test_a_checkpoint_that_makes_no_network_is_refused_by_name(changes, message,
     with pytest.raises(UserError, match=message) as error:
         load_network(folder.path)
     assert "best.ckpt" in str(error.value)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused_by_name(value, tmp_path):
+    network = build_network("plain", [4, 8])
+    next(network.parameters()).data.flatten()[3] = value
+    save_run(RunFolder(tmp_path), network)
+    with pytest.raises(UserError, match=r"best\.ckpt: network\..* is NaN or infinite"):
+        load_network(tmp_path)
+
+
+def test_a_network_of_another_study_is_refused_by_name(tmp_path):
+    save_run(RunFolder(tmp_path), build_network("plain", [4, 8]), study="tumour")
+    with pytest.raises(UserError, match=r"a run of the study 'tumour'; give one of 'polyp'"):
+        load_network(tmp_path, POLYP)
 
 
 def test_a_folder_without_a_run_is_refused_by_name(tmp_path):

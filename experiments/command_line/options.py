@@ -1,12 +1,17 @@
 """Options as frozen dataclasses: what the command line shows, what a run folder records."""
 
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields, make_dataclass
+from inspect import signature
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 from experiments.common.errors import UserError
 
 Group = TypeVar("Group", bound="Options")
+
+LARGEST_SEED = 2**64 - 1
+"""That a generator of torch takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +43,21 @@ class Options:
         }
 
 
+def options_of(kind: type, *without: str) -> type[Options]:
+    """Options with the names, types, defaults and descriptions of the parameters of a class."""
+    hints = get_type_hints(kind.__init__)
+    parameters = [one for one in signature(kind).parameters.values() if one.name not in without]
+    members = [(one.name, hints[one.name], field(default=one.default)) for one in parameters]
+    return make_dataclass(
+        f"{kind.__name__}Options",
+        members,
+        bases=(Options,),
+        namespace={"__doc__": kind.__doc__},
+        frozen=True,
+        kw_only=True,
+    )
+
+
 def check_at_least(name: str, value: float, least: float) -> None:
     """Raises `UserError` unless `value >= least`."""
     if not value >= least:
@@ -48,3 +68,22 @@ def check_positive(name: str, value: float) -> None:
     """Raises `UserError` unless `value > 0`."""
     if not value > 0:
         raise UserError(f"--{name} {value}: must be greater than 0")
+
+
+def check_seed(name: str, value: int) -> None:
+    """Raises `UserError` unless a generator can be seeded with `value`."""
+    check_at_least(name, value, 0)
+    if value > LARGEST_SEED:
+        raise UserError(f"--{name} {value}: must be at most {LARGEST_SEED} (64 bits)")
+
+
+def check_distinct(name: str, values: Sequence[Any]) -> None:
+    """Raises `UserError` unless there is at least one value, and none twice."""
+    if not values or len(set(values)) < len(values):
+        typed = " ".join(map(str, values))
+        raise UserError(f"--{name} {typed}: name at least one, and none twice")
+
+
+def counted(number: int, plural: str) -> str:
+    """How many there are, in words: `counted(1, "masks")` is "1 mask"."""
+    return f"{number} {plural.removesuffix('s') if number == 1 else plural}"

@@ -1,0 +1,1 @@
+"""The command line: options as dataclasses, and a parser made from them."""
