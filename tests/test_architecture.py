@@ -18,6 +18,7 @@ MAY_IMPORT = {
 MAY_IMPORT |= {
     "gcnn/equivariance": {f"gcnn.{package}" for package in LIBRARY},
     "experiments/common": {"gcnn"},
+    "experiments/results": {"gcnn", "experiments.common"},
 }
 OURS = ("gcnn", "experiments", "benchmarks", "tests")
 

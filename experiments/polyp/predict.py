@@ -16,7 +16,7 @@ from torch.nn import functional
 from experiments.common.device import choose_device
 from experiments.common.errors import UserError
 from experiments.common.files import write_atomically
-from experiments.common.metrics import probabilities
+from experiments.common.inference import probabilities
 from experiments.common.runs import load_network
 from experiments.polyp.images import Pixels, read_image
 from experiments.polyp.pictures import PREDICTION, tinted

@@ -1,20 +1,14 @@
 """The whole polyp study: several networks trained, evaluated and compared in one report."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from rich.table import Table
-
-from experiments.common.findings import fixed, with_spread
-from experiments.common.repeat import command
 from experiments.common.study import GridOptions, Steps, run_study
-from experiments.polyp.comparison import compare, load_runs
 from experiments.polyp.evaluate import EvaluationOptions, evaluate_run
 from experiments.polyp.networks import check_network
 from experiments.polyp.options import CommonOptions
-from experiments.polyp.report import write_report
+from experiments.polyp.report import main_figures, write_report
 from experiments.polyp.train import TrainOptions, train
+from experiments.results.repeat import command
 
 __all__ = ["StudyOptions", "study"]
 
@@ -64,22 +58,6 @@ def study(options: StudyOptions) -> None:
         UserError: bad data, or a folder that holds something else or runs with other options.
         KeyboardInterrupt: stopped by the user; the same options continue the study.
     """
-    steps = Steps(train, evaluate_run, write_report, _table)
+    steps = Steps(train, evaluate_run, write_report, main_figures)
     evaluation = options.part(EvaluationOptions)
     run_study(options, options.trainings(), evaluation, steps, options.command())
-
-
-def _table(runs: Sequence[Path]) -> Table:
-    table = Table(title="Polyp study, test images")
-    table.add_column("network")
-    for column in ("parameters", "Dice", "equivariance 90°", "equivariance between"):
-        table.add_column(column, justify="right")
-    for network in compare(load_runs(runs)):
-        table.add_row(
-            network.label,
-            f"{network.runs[0].evaluation['cost']['parameters']:,}",
-            with_spread(network.score("dice")),
-            fixed(network.turned("agreement", "quarter")["mean"], 4),
-            fixed(network.turned("agreement", "between")["mean"], 4),
-        )
-    return table

@@ -1,21 +1,15 @@
 """The whole tumour study: a grid of networks, cases, augmentation and seeds in one report."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from rich.table import Table
-
-from experiments.common.findings import shortened, with_spread
 from experiments.common.options import check_at_least
-from experiments.common.repeat import command
 from experiments.common.study import GridOptions, Steps, check_distinct, run_study
+from experiments.results.repeat import command
 from experiments.tumour.augmentation import Augmentation
-from experiments.tumour.comparison import compare, load_runs
 from experiments.tumour.evaluate import EvaluationOptions, evaluate_run
 from experiments.tumour.networks import check_network
 from experiments.tumour.options import CommonOptions
-from experiments.tumour.report import write_report
+from experiments.tumour.report import main_figures, write_report
 from experiments.tumour.train import TrainOptions, train
 
 __all__ = ["StudyOptions", "study"]
@@ -83,23 +77,6 @@ def study(options: StudyOptions) -> None:
         UserError: bad data, or a folder that holds something else or runs with other options.
         KeyboardInterrupt: stopped by the user; the same options continue the study.
     """
-    steps = Steps(train, evaluate_run, write_report, _table)
+    steps = Steps(train, evaluate_run, write_report, main_figures)
     evaluation = options.part(EvaluationOptions)
     run_study(options, options.trainings(), evaluation, steps, options.command())
-
-
-def _table(runs: Sequence[Path]) -> Table:
-    members = [member for one in compare(load_runs(runs)) for member in one.members]
-    scales = members[0].scales
-    table = Table(title="Tumour study, Dice of the test cases at several scales")
-    table.add_column("network")
-    for column in ("cases", "size", *(f"at {scale:g}" for scale in scales)):
-        table.add_column(column, justify="right")
-    for member in members:
-        table.add_row(
-            member.label,
-            str(member.trained_on),
-            shortened(member.runs[0].evaluation["cost"]["parameters"]),
-            *(with_spread(point) for point in member.curve("resampled", "dice")),
-        )
-    return table

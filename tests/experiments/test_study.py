@@ -16,10 +16,10 @@ from experiments.common.cli import Command, run_command_line
 from experiments.common.errors import UserError
 from experiments.common.files import write_json
 from experiments.common.options import Options
-from experiments.common.repeat import command
 from experiments.common.runs import RunFolder
 from experiments.common.study import GridOptions, Steps, run_study
 from experiments.common.train import TrainOptions
+from experiments.results.repeat import command
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -10,7 +10,7 @@ import pytest
 from experiments.common.cli import Command, run_command_line
 from experiments.common.errors import UserError
 from experiments.common.runs import RunFolder
-from experiments.tumour import evaluate, layers
+from experiments.tumour import evaluate, scaling
 from experiments.tumour.__main__ import main
 from experiments.tumour.study import StudyOptions
 
@@ -30,7 +30,7 @@ NAMES = ["plain_width-2cases-none-seed0", "scale_max-2cases-none-seed0"]
 def small() -> Any:
     """Layers and cost are measured on small volumes."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(layers, "_SIZE", 16)
+        patch.setattr(scaling, "_BLOBS", 16)
         patch.setattr(evaluate, "_COSTED", (16, 16, 32))
         yield
 

@@ -1,0 +1,127 @@
+"""How to repeat a study: what to type, and the section of the report that says so."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+from experiments.common.options import Options
+from experiments.results.html import Section, code, facts, heading, table
+from experiments.results.runs import EvaluatedRun
+
+__all__ = ["command", "commands", "how_to_repeat"]
+
+
+def command(
+    study: str,
+    name: str,
+    options: type[Options],
+    values: Mapping[str, Any],
+    left_out: Collection[str] = (),
+) -> str:
+    """What to type for the command `name` of a study with these options.
+
+    Args:
+        study: the package under `experiments`.
+        name: of the command.
+        options: knows the defaults, which are not typed.
+        values: of the options, as they are or as plain data.
+        left_out: options that are not typed either.
+    """
+    defaults = {
+        field.name: field.default_factory()
+        if field.default_factory is not MISSING
+        else field.default
+        for field in fields(options)
+    }
+    words = ["python", "-m", f"experiments.{study}", name]
+    for option, value in values.items():
+        if option not in left_out and value != defaults.get(option, MISSING):
+            several = value if isinstance(value, list) else [value]
+            words += [f"--{option}", *(_word(one) for one in several)]
+    return shlex.join(words)
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "null" if value is None else str(value)
+
+
+def commands(
+    study: str,
+    train: type[Options],
+    evaluate: type[Options],
+    runs: Sequence[EvaluatedRun],
+    out: Path,
+) -> str:
+    """What to type to train, evaluate and report these runs anew.
+
+    Args:
+        study: the package under `experiments`.
+        train: the options of the command `train`.
+        evaluate: the options of the command `evaluate`.
+        runs: to be repeated.
+        out: folder of the report.
+    """
+    lines = []
+    for run in runs:
+        config, options = run.evaluation["config"], run.evaluation["options"]
+        lines.append(command(study, "train", train, {"out": run.path, **config}))
+        lines.append(command(study, "evaluate", evaluate, {"run": run.path, **options}))
+    paths = [run.path for run in runs]
+    return "\n".join([*lines, command(study, "report", Options, {"runs": paths, "out": out})])
+
+
+def how_to_repeat(runs: Sequence[EvaluatedRun], typed: str, samples: str) -> Section:
+    """The section: the command, the options, the split and the versions.
+
+    Args:
+        runs: all that are reported.
+        typed: the command, or commands, to show.
+        samples: what the data consists of, in the plural.
+    """
+    first = runs[0].evaluation
+    split, environment = first["split"], first["environment"]
+    configs = [run.evaluation["config"] for run in runs]
+    shared = {k: v for k, v in configs[0].items() if all(c.get(k) == v for c in configs)}
+    seeds = sorted({str(run.evaluation["split"]["seed"]) for run in runs})
+    trained = sorted({run.evaluation["split"]["train"] for run in runs})
+    told = {
+        "split": f"{split['kind']}, seed {', '.join(seeds)}: {', '.join(map(str, trained))} "
+        f"training, {split['validation']} validation and {split['test']} test {samples}",
+        **{key: _said(value) for key, value in shared.items() if key != "split"},
+    }
+    differing = sorted({k for c in configs for k in c if k not in shared})
+    versions = {
+        "python": environment["python"],
+        **{k: _said(v) for k, v in environment["versions"].items()},
+        "commit": _said(environment["commit"]),
+        "platform": environment["platform"],
+        "device": f"{environment['device']}, {first['cost']['threads']} threads",
+        "evaluated": first["finished_at"],
+    }
+    blocks = [heading("Command"), code(typed), heading("Options of every run"), facts(told)]
+    if differing:
+        rows = [
+            [run.path.name, *(_said(c.get(k)) for k in differing)]
+            for run, c in zip(runs, configs, strict=True)
+        ]
+        blocks += [
+            heading("Options that differ"),
+            table(["run", *differing], rows, "What each run was given."),
+        ]
+    return Section("How to repeat it", [*blocks, heading("Versions"), facts(versions)])
+
+
+def _said(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_said(item)}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return " ".join(_said(item) for item in value)
+    return str(value)
