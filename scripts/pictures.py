@@ -78,8 +78,9 @@ def curves(study: StudyReport, c: Comparison) -> Figure:
     draw_boxes(boxes, groups, {k: outliers(v, study.main) for k, v in groups.items()})
     moved.set(xlabel=study.axis, ylabel=metric)
     scored.set(xlabel=study.axis, ylabel=study.metrics[study.main])
+    boxes.set(ylabel=study.metrics[study.main])
     for protocol in (*study.protocols, way):
-        parts = study.parts(c.table, protocol.name)
+        parts = study.ways(c, protocol)
         for name in way.metrics if protocol is way else study.metrics:
             print(f"\n{protocol.title}: {name}\n\n| network | {' | '.join(parts)} |")
             print("|---" + "|---:" * len(parts) + "|")

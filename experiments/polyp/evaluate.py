@@ -19,14 +19,14 @@ from experiments.common.options import Options, check_at_least
 from experiments.polyp.pictures import picture
 from experiments.polyp.rotation import angles_of, measure_rotation
 from experiments.polyp.train import POLYP
-from experiments.results.evaluation import Picture, TrainedRun, choose_by_score, write_evaluation
+from experiments.results.evaluation import TrainedRun, choose_by_score, write_evaluation
 from experiments.results.metrics import scores
 from experiments.results.statistics import case_means
 from experiments.results.table import rows_of
 
 __all__ = ["BASE", "EvaluationOptions", "evaluate_run"]
 
-BASE = {"protocol": "upright", "at": 0.0}
+BASE: dict[str, Any] = {"protocol": "upright", "at": 0.0}
 """Where the headline scores stand in the table of results."""
 
 
@@ -91,11 +91,11 @@ def evaluate_run(
             batch_size,
             lambda: progress.advance(bar),
         )
-    pictures = [
-        Picture(name, why, picture(network, images[i], truths[i], options.corners))
+    pictures = {
+        name: (why, picture(network, images[i], truths[i], options.corners))
         for name, why in choose_pictures(upright, turned).items()
         for i in [names.index(name)]
-    ]
+    }
     about = {
         "regions": regions,
         "settings": {"corners": options.corners},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 
 from experiments.polyp.evaluate import BASE, EvaluationOptions
@@ -26,38 +25,29 @@ def part(angle: float) -> str:
 
 def headline(study: StudyReport, c: Comparison) -> str:
     """Whether masks turn with the image at multiples of 90°, exactly, nearly or not."""
-    angles = study.parts(c.table, PROTOCOL)[_QUARTER]
-    found = {n: c.score(n, "agreement", protocol=PROTOCOL, at=angles) for n in c.fullest}
+    quarter = study.ways(c, study.commutation)[_QUARTER]
+    found = {n: c.score(n, "agreement", **quarter) for n in c.fullest}
     exact = [n for n, e in found.items() if e.worst >= _EXACT]
     nearly = [n for n, e in found.items() if n not in exact and e.mean >= _NEARLY]
-    others = [n for n in found if n not in (*exact, *nearly)]
-
-    def changes(names: Sequence[str]) -> str:
-        return "; ".join(
+    said = [
+        f"{listing(exact)}: turning the image by 90°, 180° or 270° turns the mask exactly, on "
+        "every test image."
+    ]
+    for names, what in (
+        (nearly, "turn with the image but for single pixels that rounding tips"),
+        ([n for n in found if n not in (*exact, *nearly)], "change when the image is turned"),
+    ):
+        changes = "; ".join(
             f"{n} {fixed(found[n].mean)} on average, {fixed(found[n].worst)} for the worst image"
             for n in names
         )
-
-    said = []
-    if exact:
         said.append(
-            f"{listing(exact)}: turning the image by 90°, 180° or 270° turns the mask exactly, on "
-            "every test image."
+            f"{listing(names)}: by 90°, 180° or 270° the masks {what} (Dice between the turned "
+            f"mask and the mask of the turned image: {changes})."
+            if names
+            else ""
         )
-    if nearly:
-        said.append(
-            f"{listing(nearly)}: turning the image by 90°, 180° or 270° turns the mask, but for "
-            f"single pixels that rounding tips: {changes(nearly)}."
-        )
-    if others:
-        start = (
-            f"The masks of the other network{'s' if len(others) > 1 else ''} change"
-            if exact or nearly
-            else "Turning the image by 90°, 180° or 270° changes the masks"
-        )
-        measure = "(Dice between the turned mask and the mask of the turned image)"
-        said.append(f"{start}: {changes(others)} {measure}.")
-    return " ".join(said)
+    return " ".join(said[not exact :]).strip()
 
 
 STUDY = StudyReport(

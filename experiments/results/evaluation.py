@@ -38,7 +38,7 @@ from experiments.results.frames import Frames
 from experiments.results.statistics import case_means, estimate, outliers
 from experiments.results.table import table_text
 
-__all__ = ["REFERENCE", "Picture", "TrainedRun", "choose_by_score", "write_evaluation"]
+__all__ = ["REFERENCE", "TrainedRun", "choose_by_score", "write_evaluation"]
 
 REFERENCE = "plain"
 """The network whose time the others are compared with."""
@@ -48,16 +48,7 @@ _PICTURED_OUTLIERS = 3
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """A finished run, with its best network and its data.
-
-    Attributes:
-        study: that it belongs to.
-        folder: of the run.
-        config: the options of the training.
-        network: in eval mode, on `device`.
-        data: divided as in the training.
-        device: of the network.
-    """
+    """A finished run: its options, its best network in eval mode on a device, and its data."""
 
     study: Study
     folder: RunFolder
@@ -98,25 +89,11 @@ class TrainedRun:
         arguments = self.study.network_arguments(config, self.data)
         reference = self.study.build_network(**arguments).to(self.device)
         cost = cost_of(self.network, reference, images.to(self.device), repeats)
-        return cost.to_dict() | {
+        return cost | {
             "reference": REFERENCE,
             "threads": torch.get_num_threads(),
             "size": list(images.shape[2:]),
         }
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A PNG of one case, and why it was chosen."""
-
-    name: str
-    reasons: Sequence[str]
-    png: bytes
-
-    @property
-    def file(self) -> str:
-        """Where it is written, seen from the folder of the evaluation."""
-        return f"pictures/{re.sub(r'[^A-Za-z0-9._-]', '_', self.name)}.png"
 
 
 def choose_by_score(rows: pd.DataFrame) -> dict[str, list[str]]:
@@ -142,7 +119,7 @@ def write_evaluation(
     options: Options,
     table: pd.DataFrame,
     base: Mapping[str, Any],
-    pictures: Sequence[Picture],
+    pictures: Mapping[str, tuple[Sequence[str], bytes]],
     frames: Frames,
     about: Mapping[str, Any],
 ) -> dict[str, Any]:
@@ -153,7 +130,7 @@ def write_evaluation(
         options: of the evaluation.
         table: rows as of `table.rows_of`.
         base: the protocol and the transformation of the headline scores, columns of the table.
-        pictures: of single cases.
+        pictures: PNGs of single cases, by name, and why they were chosen.
         frames: of one case under every transformation.
         about: further content of `evaluation.json`: `regions`, `cost`, and the `settings` without
             which runs do not compare.
@@ -169,7 +146,7 @@ def write_evaluation(
     table = table.assign(run=run, network=config["network"], seed=config["seed"])
     headline = table[(table[list(base)] == pd.Series(base)).all(axis=1)]
     text = table_text(table)
-    named = [{"name": p.name, "reasons": list(p.reasons), "file": p.file} for p in pictures]
+    files = {name: f"pictures/{re.sub(r'[^A-Za-z0-9._-]', '_', name)}.png" for name in pictures}
     evaluation = {
         "study": trained.study.name,
         "network": config["network"],
@@ -185,16 +162,19 @@ def write_evaluation(
             for metric, rows in headline.groupby("metric", sort=False)
             for found in [estimate(rows)]
         },
-        "pictures": named,
+        "pictures": [
+            {"name": name, "reasons": list(why), "file": files[name]}
+            for name, (why, _) in pictures.items()
+        ],
         "frames": frames.to_dict(),
         "results": hashlib.sha256(text.encode()).hexdigest(),
         **about,
     }
-    for picture in pictures:
-        write_atomically(out / picture.file, picture.png)
+    for name, (_, png) in pictures.items():
+        write_atomically(out / files[name], png)
     write_atomically(out / "frames.webp", frames.sheet())
     write_atomically(out / "results.csv", text)
     write_json(out / "evaluation.json", evaluation)
-    for stale in set((out / "pictures").glob("*.png")) - {out / p.file for p in pictures}:
+    for stale in set((out / "pictures").glob("*.png")) - {out / file for file in files.values()}:
         stale.unlink()
     return evaluation

@@ -36,22 +36,17 @@ COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7
 _STYLES = ("", (4, 1.5), (4, 1.5, 1, 1.5), (4, 1.5, 1, 1.5, 1, 1.5), (7, 2), (1, 1), (7, 2, 1, 2))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _NEUTRAL = "#667085"
-STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#98A2B3",
-    "axes.labelcolor": "#344054",
-    "text.color": "#1D2939",
-    "xtick.color": "#475467",
-    "ytick.color": "#475467",
-    "axes.grid": True,
-    "grid.color": "#EAECF0",
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-    "svg.hashsalt": "report",
-}
+STYLE: dict[Any, Any] = sns.axes_style(
+    "whitegrid",
+    {
+        "font.family": "DejaVu Sans",
+        "axes.edgecolor": "#98A2B3",
+        "text.color": "#1D2939",
+        "grid.color": "#EAECF0",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+    },
+) | {"legend.frameon": False, "svg.hashsalt": "report"}
 """How all figures look, for `matplotlib.rc_context`."""
 
 
@@ -114,8 +109,8 @@ def curve_plot(
         axes.margins(x=0.01)
         axes.set_xticks(list(ticks))
         handles, labels = axes.get_legend_handles_labels()
-        if axes.get_legend() is not None:
-            axes.get_legend().remove()
+        if (legend := axes.get_legend()) is not None:
+            legend.remove()
         # About 100 letters fit beside each other, and the sample of a line takes six of them.
         columns = max(1, min(4, 100 // (max(map(len, labels)) + 6)))
         figure.legend(handles, labels, loc="outside upper center", ncols=columns)

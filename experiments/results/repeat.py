@@ -58,15 +58,7 @@ def commands(
     runs: Sequence[EvaluatedRun],
     out: Path,
 ) -> str:
-    """What to type to train, evaluate and report these runs anew.
-
-    Args:
-        study: the package under `experiments`.
-        train: the options of the command `train`.
-        evaluate: the options of the command `evaluate`.
-        runs: to be repeated.
-        out: folder of the report.
-    """
+    """What to type to train, evaluate and report runs anew; `train`, `evaluate`: their options."""
     lines = []
     for run in runs:
         config, options = run.evaluation["config"], run.evaluation["options"]
@@ -77,44 +69,39 @@ def commands(
 
 
 def how_to_repeat(runs: Sequence[EvaluatedRun], typed: str, samples: str) -> Section:
-    """The section: the command, the options, the split and the versions.
-
-    Args:
-        runs: all that are reported.
-        typed: the command, or commands, to show.
-        samples: what the data consists of, in the plural.
-    """
+    """The section: the command, or commands, `typed`, the options, the split and the versions."""
     first = runs[0].evaluation
     split, environment = first["split"], first["environment"]
-    configs = [run.evaluation["config"] for run in runs]
-    shared = {k: v for k, v in configs[0].items() if all(c.get(k) == v for c in configs)}
-    seeds = sorted({str(run.evaluation["split"]["seed"]) for run in runs})
-    trained = sorted({run.evaluation["split"]["train"] for run in runs})
+    configs = {run.path.name: run.evaluation["config"] for run in runs}
+    values = {k: {_said(c.get(k)) for c in configs.values()} for c in configs.values() for k in c}
+    splits = [run.evaluation["split"] for run in runs]
+    seeds, trained = (sorted({s[key] for s in splits}) for key in ("seed", "train"))
     told = {
-        "split": f"{split['kind']}, seed {', '.join(seeds)}: {', '.join(map(str, trained))} "
-        f"training, {split['validation']} validation and {split['test']} test {samples}",
-        **{key: _said(value) for key, value in shared.items() if key != "split"},
+        "split": f"{split['kind']}, seed {_said(seeds)}: {_said(trained)} training, "
+        f"{split['validation']} validation and {split['test']} test {samples}",
+        **{k: said.copy().pop() for k, said in values.items() if len(said) == 1 and k != "split"},
     }
-    differing = sorted({k for c in configs for k in c if k not in shared})
+    differing = sorted(k for k, said in values.items() if len(said) > 1)
+    rows = [[run, *(_said(c.get(k)) for k in differing)] for run, c in configs.items()]
+    differ = [
+        heading("Options that differ"),
+        table(["run", *differing], rows, "What each run was given."),
+    ]
     versions = {
         "python": environment["python"],
         **{k: _said(v) for k, v in environment["versions"].items()},
-        "commit": _said(environment["commit"]),
-        "platform": environment["platform"],
+        **{k: _said(environment[k]) for k in ("commit", "platform")},
         "device": f"{environment['device']}, {first['cost']['threads']} threads",
         "evaluated": first["finished_at"],
     }
-    blocks = [heading("Command"), code(typed), heading("Options of every run"), facts(told)]
-    if differing:
-        rows = [
-            [run.path.name, *(_said(c.get(k)) for k in differing)]
-            for run, c in zip(runs, configs, strict=True)
-        ]
-        blocks += [
-            heading("Options that differ"),
-            table(["run", *differing], rows, "What each run was given."),
-        ]
-    return Section("How to repeat it", [*blocks, heading("Versions"), facts(versions)])
+    return Section(
+        "How to repeat it",
+        [
+            *(heading("Command"), code(typed), heading("Options of every run"), facts(told)),
+            *(differ if differing else []),
+            *(heading("Versions"), facts(versions)),
+        ],
+    )
 
 
 def _said(value: Any) -> str:

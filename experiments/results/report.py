@@ -22,7 +22,7 @@ from experiments.results.runs import Comparison, load_runs
 from experiments.results.sections import absent_and_missed, paired, sections
 from experiments.results.study import StudyReport
 from experiments.results.table import table_text
-from experiments.results.words import fixed, listing, plural, with_interval
+from experiments.results.words import capital, fixed, listing, plural, with_interval
 
 __all__ = ["findings", "main_figures", "write_report"]
 
@@ -98,7 +98,7 @@ def findings(study: StudyReport, c: Comparison) -> list[str]:
     way, (metric, measure) = study.commutation, next(iter(study.commutation.metrics.items()))
     bound = c.rows(protocol=way.name, metric=way.bound, at=at)["value"].mean()
     told.append(
-        f"{measure[0].upper()}{measure[1:]} at {far}: "
+        f"{capital(measure)} at {far}: "
         f"{each(metric, False, protocol=way.name, at=at)}; interpolation alone gives "
         f"{fixed(bound)}."
     )
@@ -129,19 +129,17 @@ def main_figures(study: StudyReport, runs: Sequence[Path | str]) -> Table:
     table = Table(title=f"{study.title}: {study.metrics[study.main]} of the test {study.sample}s")
     table.add_column("network")
     way, commutation = study.protocols[0], study.commutation
-    parts, measure = study.parts(c.table, way.name), next(iter(commutation.metrics))
-    far, at = list(parts.items())[-1]
+    parts, measure = study.ways(c, way), next(iter(commutation.metrics))
+    far, where = list(parts.items())[-1]
+    moved = where | {"protocol": commutation.name}
     for column in ("parameters", *parts, f"{measure}, {far}"):
         table.add_column(column, justify="right")
     for network in c.networks:
         table.add_row(
             network.label,
             f"{network.runs[0].evaluation['cost']['parameters']:,}",
-            *(
-                with_interval(c.score(network.label, study.main, protocol=way.name, at=part))
-                for part in parts.values()
-            ),
-            fixed(c.score(network.label, measure, protocol=commutation.name, at=at).mean, 4),
+            *(with_interval(c.score(network.label, study.main, **part)) for part in parts.values()),
+            fixed(c.score(network.label, measure, **moved).mean, 4),
         )
     return table
 

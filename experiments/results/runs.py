@@ -39,13 +39,9 @@ class EvaluatedRun:
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """The runs of one network.
+    """The runs of one network, which differ in the seed alone.
 
-    Attributes:
-        label: what it is called.
-        series: the same without the number of training cases.
-        trained_on: number of training cases.
-        runs: they differ in the seed alone.
+    Its label tells the number of training cases if that differs, the name of its series does not.
     """
 
     label: str

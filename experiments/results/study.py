@@ -23,83 +23,68 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Commutation(Protocol):
-    """How far the masks are from moving with the input, seen without the truth.
-
-    Attributes:
-        metrics: what is measured, by its name in the table; the first one is drawn.
-        bound: the metric of what interpolation alone gives.
-    """
+    """How far the masks are from moving with the input, seen without the truth."""
 
     metrics: Mapping[str, str]
+    """what is measured, by its name in the table; the first one is drawn"""
     bound: str
+    """the metric of what interpolation alone gives"""
 
 
 @dataclass(frozen=True)
 class StudyReport:
-    """A study, as its report sees it.
-
-    Attributes:
-        name: the package under `experiments`.
-        title: of the page.
-        sample: what the data consists of, in the singular.
-        train, evaluate: the options of these commands.
-        settings: options that must be the same for all runs.
-        base: protocol and transformation of the headline scores, columns of the table.
-        metrics: what they are called, by their names in the table, the main one first.
-        digits: of the metrics that do not take three.
-        transformation: a title for it.
-        axis: the same with its unit, under the axis of a figure.
-        part: the transformations that one column of a table stands for, by what it is called.
-        distance: how far a transformation is from none, to find the farthest part.
-        protocols: of the scores under transformation.
-        commutation: of the masks.
-        legend: how to read the pictures.
-        headline: the main finding, in a sentence or two.
-        ticks: of the axis; None for every transformation.
-        period: of a transformation that comes round, such as 360 degrees.
-    """
+    """A study, as its report sees it."""
 
     name: str
+    """the package under `experiments`"""
     title: str
     sample: str
+    """what the data consists of, in the singular"""
     train: type[Options]
     evaluate: type[Options]
     settings: Sequence[str]
+    """options that must be the same for all runs"""
     base: Mapping[str, Any]
+    """protocol and transformation of the headline scores, columns of the table"""
     metrics: Mapping[str, str]
+    """what they are called, by their names in the table, the main one first"""
     transformation: str
     axis: str
+    """the transformation with its unit, under the axis of a figure"""
     part: Callable[[float], str]
+    """what the column of a table is called in which a transformation is counted"""
     distance: Callable[[float], float]
+    """how far a transformation is from none"""
     protocols: Sequence[Protocol]
     commutation: Commutation
     legend: str
+    """how to read the pictures"""
     headline: Callable[[StudyReport, Comparison], str]
     ticks: Sequence[float] | None = None
+    """of the axis; None for every transformation"""
     period: float | None = None
+    """of a transformation that comes round, such as 360 degrees"""
     digits: Mapping[str, int] = field(default_factory=dict)
+    """of the metrics that do not take three"""
 
     @property
     def main(self) -> str:
         """The name of the main metric."""
         return next(iter(self.metrics))
 
-    def parts(self, table: Any, protocol: str) -> dict[str, list[float]]:
-        """The transformations of a protocol, by part, the nearest first."""
-        found: dict[str, list[float]] = {}
-        for at in sorted(
-            table.loc[table["protocol"] == protocol, "at"].unique(), key=self.distance
-        ):
-            found.setdefault(self.part(at), []).append(float(at))
+    def ways(self, comparison: Comparison, protocol: Protocol) -> dict[str, dict[str, Any]]:
+        """What selects the rows of every part of a protocol in the table, the nearest first."""
+        table, found = comparison.table, dict[str, dict[str, Any]]()
+        tested = table.loc[table["protocol"] == protocol.name, "at"].unique()
+        for at in sorted(tested, key=self.distance):
+            where = found.setdefault(self.part(at), {"protocol": protocol.name, "at": []})
+            where["at"].append(float(at))
         return found
 
     def places(self, comparison: Comparison) -> dict[str, dict[str, Any]]:
-        """Where findings are told of: no transformation, and the farthest of the first protocol.
+        """What selects the rows that findings are about, by what it is called.
 
-        Returns:
-            What selects their rows, by what they are called, the farthest first.
+        The part of the first protocol that is farthest from no transformation, then none.
         """
-        protocol = self.protocols[0].name
-        part, at = list(self.parts(comparison.table, protocol).items())[-1]
-        here = self.part(self.base["at"])
-        return {part: {"protocol": protocol, "at": at}, here: dict(self.base)}
+        part, where = list(self.ways(comparison, self.protocols[0]).items())[-1]
+        return {part: where, self.part(self.base["at"]): dict(self.base)}

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from experiments.results.statistics import Estimate
 
-__all__ = ["fixed", "listing", "p_value", "plural", "shortened", "with_interval"]
+__all__ = ["capital", "fixed", "listing", "p_value", "plural", "shortened", "with_interval"]
 
 _EXACT = 1 - 1e-9
 
@@ -29,6 +29,11 @@ def with_interval(score: Estimate, digits: int = 3, sign: str = "") -> str:
     return f"{mean} [{score.low:{sign}.{digits}f}, {score.high:{sign}.{digits}f}]"
 
 
+def capital(text: str) -> str:
+    """The text as a sentence or a title begins."""
+    return text[0].upper() + text[1:]
+
+
 def p_value(p: float) -> str:
     """`p = 0.012`, or `p < 0.001`."""
     return "p –" if math.isnan(p) else "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
@@ -37,7 +42,7 @@ def p_value(p: float) -> str:
 def listing(items: Iterable[str]) -> str:
     """One, two and three."""
     parts = list(items)
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+    return " and ".join([part for part in (", ".join(parts[:-1]), *parts[-1:]) if part])
 
 
 def plural(count: int, what: str) -> str:

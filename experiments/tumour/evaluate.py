@@ -18,7 +18,7 @@ from rich.progress import Progress
 
 from experiments.common.errors import UserError
 from experiments.common.options import Options
-from experiments.results.evaluation import Picture, TrainedRun, choose_by_score, write_evaluation
+from experiments.results.evaluation import TrainedRun, choose_by_score, write_evaluation
 from experiments.results.statistics import case_means
 from experiments.tumour.datamodule import MULTIPLE, TumourData
 from experiments.tumour.inference import choose_tile, segment
@@ -29,7 +29,7 @@ from experiments.tumour.volumes import Volume, preprocess
 
 __all__ = ["BASE", "EvaluationOptions", "evaluate_run"]
 
-BASE = {"protocol": "resampled", "at": 1.0}
+BASE: dict[str, Any] = {"protocol": "resampled", "at": 1.0}
 """Where the headline scores stand in the table of results."""
 
 # The cost of a whole volume follows in proportion; measuring it there would take minutes.
@@ -91,11 +91,11 @@ def evaluate_run(
     base = (table["protocol"] == BASE["protocol"]) & (table["at"] == BASE["at"])
     rows = table[base & (table["metric"] == "dice")]
     score = case_means(rows)
-    pictures = []
+    pictures = {}
     for name, why in choose_by_score(rows).items():
         volume = preprocess(data.volume(name), data.voxel)
         png = _picture(trained, data, volume, tile, score.get(name, math.nan))
-        pictures.append(Picture(name, why, png))
+        pictures[name] = (why, png)
     about = {
         "regions": list(data.regions),
         "settings": {},

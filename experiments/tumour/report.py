@@ -21,23 +21,17 @@ def headline(study: StudyReport, c: Comparison) -> str:
         label: [c.score(label, "dice", **one).mean for one in (study.base, where)]
         for label in c.fullest
     }
-    if part == "scale 1":
-        scores = listing(f"{fixed(one)} ({label})" for label, (one, _) in found.items())
+    if part == study.part(study.base["at"]):
+        scores = listing(f"{fixed(here)} ({label})" for label, (here, _) in found.items())
         return f"At the scale of the training the mean Dice is {scores}."
-    scores = listing(f"{fixed(a)} → {fixed(b)} ({label})" for label, (a, b) in found.items())
-    changes = {label: b - a for label, (a, b) in found.items()}
-    best, worst = max(changes, key=changes.__getitem__), min(changes, key=changes.__getitem__)
-    compared = (
-        f" The best change is {changes[best]:+.3f} ({best}), the worst {changes[worst]:+.3f} "
-        f"({worst})."
-        if best != worst
-        else ""
+    scores = listing(
+        f"{fixed(here)} → {fixed(there)} ({label}, {there - here:+.3f})"
+        for label, (here, there) in found.items()
     )
-    cases = sorted({n.trained_on for n in c.networks if n.label in c.fullest})
-    trained = " to ".join(map(str, dict.fromkeys((cases[0], cases[-1]))))
+    cases = listing(dict.fromkeys(str(n.trained_on) for n in c.networks if n.label in found))
     return (
-        f"Trained on {trained} cases: from scale 1 to {where['at'][0]:g}, on resampled volumes, "
-        f"the mean Dice goes {scores}.{compared}"
+        f"Trained on {cases} cases: from scale 1 to {where['at'][0]:g}, on resampled volumes, the "
+        f"mean Dice goes {scores}."
     )
 
 

@@ -35,6 +35,7 @@ from typing import TypeAlias
 import numpy as np
 import pandas as pd
 import torch
+from monai.transforms.croppad.array import ResizeWithPadOrCrop
 from torch import Tensor, nn
 
 from experiments.results.frames import Frames, spread
@@ -173,9 +174,11 @@ def _frames(case: _Case, observed: dict[float, Tensor]) -> Frames:
     for scale in scales:
         image = zoom(case.image[:1], scale, dim=3)[0] if scale != 1 else case.image[0]
         # Shown on the grid of the volume as it is, so that a smaller patient is a smaller picture.
-        shown = _centred(image, case.image.shape[1:])
-        truth = _centred(zoom_mask(case.mask, scale), case.image.shape[1:]) > 0
-        found = _centred(observed[scale], case.image.shape[1:]) > 0.5
+        fit = ResizeWithPadOrCrop(case.image.shape[1:], value=image.min().item())
+        shown = torch.as_tensor(fit(image[None]))[0]
+        fit = ResizeWithPadOrCrop(case.image.shape[1:])
+        truth = torch.as_tensor(fit(zoom_mask(case.mask, scale))) > 0
+        found = torch.as_tensor(fit(observed[scale])) > 0.5
         score = dice(found.float()[None], truth.float()[None]).mean().item()
         for place, name in zip(places, stops["slice"], strict=True):
             middle = 0.5 + (place - 0.5) * scale
@@ -188,18 +191,6 @@ def _frames(case: _Case, observed: dict[float, Tensor]) -> Frames:
                 case.prepared.spacing[1:],
             )
     return frames
-
-
-def _centred(values: Tensor, shape: Sequence[int]) -> Tensor:
-    """Values (*, d, h, w) cut or padded with their least value about the centre of (D, H, W)."""
-    result = values.new_full((*values.shape[:-3], *shape), values.min().item())
-    here, there = [], []
-    for old, new in zip(values.shape[-3:], shape, strict=True):
-        length, shift = min(old, new), (new - old) // 2
-        here.append(slice(max(-shift, 0), max(-shift, 0) + length))
-        there.append(slice(max(shift, 0), max(shift, 0) + length))
-    result[(..., *there)] = values[(..., *here)]
-    return result
 
 
 def zoom_mask(mask: Tensor, factor: float) -> Tensor:
