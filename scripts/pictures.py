@@ -85,10 +85,8 @@ def curves(study: StudyReport, c: Comparison) -> Figure:
             print(f"\n{protocol.title}: {name}\n\n| network | {' | '.join(parts)} |")
             print("|---" + "|---:" * len(parts) + "|")
             for label in c.labels:
-                scores = (
-                    c.score(label, name, protocol=protocol.name, at=at) for at in parts.values()
-                )
-                print(f"| {label} | {' | '.join(map(with_interval, scores))} |")
+                scores = [with_interval(c.score(label, name, **part)) for part in parts.values()]
+                print(f"| {label} | {' | '.join(scores)} |")
     return figure
 
 

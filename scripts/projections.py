@@ -71,13 +71,9 @@ def measure(run: Path) -> pd.DataFrame:
         for step, scale in enumerate(group.scales[1:], start=1):
             moved = features(network, zoom(image, scale, dim=3))
             pairs = zip(moved.unbind(1)[step:], still.unbind(1), strict=False)
-            errors = {
-                "before the projection": fmean(
-                    error(there, zoom(here, scale, dim=3)) for there, here in pairs
-                ),
-                "after it": error(own(moved[None])[0], zoom(own(still[None])[0], scale, dim=3)),
-            }
-            for way, value in errors.items():
+            parts = [error(there, zoom(here, scale, dim=3)) for there, here in pairs]
+            whole = error(own(moved[None])[0], zoom(own(still[None])[0], scale, dim=3))
+            for way, value in (("before the projection", fmean(parts)), ("after it", whole)):
                 rows.append({"what": "error", "at": scale, "value": value, "way": way} | about)
     return pd.DataFrame(rows)
 

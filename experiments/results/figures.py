@@ -17,6 +17,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from scipy.ndimage import binary_erosion
+
+from experiments.results.words import plural
 
 __all__ = [
     "COLOURS",
@@ -71,18 +74,9 @@ def draw_curves(axes: Axes, points: pd.DataFrame, bound: pd.Series | None = None
         dict(zip(names, (kind[i % len(kind)] for i in range(len(names))), strict=True))
         for kind in (COLOURS, _STYLES, _MARKERS)
     ]
-    sns.lineplot(
-        points,
-        x="at",
-        y="mean",
-        hue="network",
-        style="network",
-        palette=looks[0],
-        dashes=looks[1],
-        markers=looks[2],
-        errorbar=None,
-        ax=axes,
-    )
+    drawn = {"hue": "network", "style": "network", "errorbar": None, "ax": axes}
+    look = dict(zip(("palette", "dashes", "markers"), looks, strict=True))
+    sns.lineplot(points, x="at", y="mean", **drawn, **look)
     for name, rows in points.groupby("network", sort=False):
         band = rows.sort_values("at")
         axes.fill_between(
@@ -132,18 +126,11 @@ def draw_boxes(axes: Axes, groups: Mapping[str, pd.Series], beyond: Mapping[str,
         meanprops={"marker": "D", "markerfacecolor": "white", "markeredgecolor": "#1D2939"},
     )
     sns.stripplot(frame, **look, size=3, alpha=0.55, jitter=False)
+    ring = {"s": 40, "facecolor": "white", "linewidth": 1.6, "zorder": 4}
     for name, values in beyond.items():
-        axes.scatter(
-            [name] * len(values),
-            list(values),
-            s=40,
-            facecolor="white",
-            edgecolor=colours[name],
-            linewidth=1.6,
-            zorder=4,
-        )
+        axes.scatter([name] * len(values), list(values), edgecolor=colours[name], **ring)
     axes.set_xticks(range(len(groups)))
-    axes.set_xticklabels([f"{name}\n{_count(len(beyond[name]))}" for name in groups])
+    axes.set_xticklabels([f"{name}\n{plural(len(beyond[name]), 'outlier')}" for name in groups])
     axes.set_xlabel("")
 
 
@@ -157,10 +144,6 @@ def box_plots(
         axes.set_ylabel(label)
         axes.grid(axis="x", visible=False)
         return figure
-
-
-def _count(outliers: int) -> str:
-    return f"{outliers or 'no'} outlier{'' if outliers == 1 else 's'}"
 
 
 def picture_row(titled: Sequence[tuple[str, NDArray[np.floating]]]) -> Figure:
@@ -179,11 +162,7 @@ def picture_row(titled: Sequence[tuple[str, NDArray[np.floating]]]) -> Figure:
 
 def outline(mask: NDArray[np.bool_], width: int = 1) -> NDArray[np.bool_]:
     """The pixels of a mask (H, W) at most `width` steps along the grid from its outside."""
-    inner = mask
-    for _ in range(width):
-        padded = np.pad(inner, 1)
-        inner = inner & padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-    edge: NDArray[np.bool_] = mask & ~inner
+    edge: NDArray[np.bool_] = mask & ~binary_erosion(mask, iterations=width)
     return edge
 
 

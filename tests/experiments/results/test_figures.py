@@ -57,7 +57,7 @@ def test_outliers_of_a_box_plot_are_ringed_and_counted() -> None:
     beyond = {name: outliers(values, "dice") for name, values in groups.items()}
     axes = box_plots(groups, beyond, "Dice").axes[0]
     labels = [text.get_text() for text in axes.get_xticklabels()]
-    assert labels == ["net\n2 outliers", "fine\nno outliers"]
+    assert labels == ["net\n2 outliers", "fine\n0 outliers"]
     found = [
         np.ma.getdata(c.get_offsets()) for c in axes.collections if isinstance(c, PathCollection)
     ]

@@ -28,6 +28,7 @@ from experiments.tumour import evaluate, scaling
 from experiments.tumour import report as tumour
 from experiments.tumour.evaluate import EvaluationOptions as TumourOptions
 from experiments.tumour.evaluate import evaluate_run as evaluate_tumour
+from scripts import pictures
 from tests.experiments import polyp_runs, tumour_runs
 
 REPORTS = {"polyp": polyp, "tumour": tumour}
@@ -143,6 +144,23 @@ def test_the_commands_are_those_of_the_command_line(
 def test_the_command_that_was_given_is_shown(runs: dict[str, list[Path]], tmp_path: Path) -> None:
     page = polyp.write_report(runs["polyp"][:1], tmp_path, "python -m experiments.polyp study")
     assert "python -m experiments.polyp study</code>" in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("picture", "study"), [("turned", "polyp"), ("curves", "polyp"), ("layers", "tumour")]
+)
+def test_the_pictures_of_the_documentation_are_drawn_from_the_same_results(
+    picture: str,
+    study: str,
+    runs: dict[str, list[Path]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = tmp_path / "picture.png"
+    monkeypatch.setattr("sys.argv", ["", picture, *map(str, runs[study]), "--out", str(out)])
+    pictures.main()
+    with Image.open(out) as drawn:
+        assert drawn.format == "PNG" and drawn.width > 2 * drawn.height
 
 
 def spoil(change: Callable[[Any], None]) -> Callable[[Path], None]:
