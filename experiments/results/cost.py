@@ -45,9 +45,13 @@ def cost_of(
 
 
 def _seconds(network: nn.Module, images: Tensor) -> float:
-    synchronise = torch.cuda.synchronize if images.is_cuda else lambda: None
-    synchronise()
+    _synchronise(images)
     start = time.perf_counter()
     network(images)
-    synchronise()
+    _synchronise(images)
     return time.perf_counter() - start
+
+
+def _synchronise(images: Tensor) -> None:
+    if images.is_cuda:
+        torch.cuda.synchronize(images.device)

@@ -74,8 +74,8 @@ def draw_curves(axes: Axes, points: pd.DataFrame, bound: pd.Series | None = None
         dict(zip(names, (kind[i % len(kind)] for i in range(len(names))), strict=True))
         for kind in (COLOURS, _STYLES, _MARKERS)
     ]
-    drawn = {"hue": "network", "style": "network", "errorbar": None, "ax": axes}
-    look = dict(zip(("palette", "dashes", "markers"), looks, strict=True))
+    drawn: dict[str, Any] = {"hue": "network", "style": "network", "errorbar": None, "ax": axes}
+    look: Any = dict(zip(("palette", "dashes", "markers"), looks, strict=True))
     sns.lineplot(points, x="at", y="mean", **drawn, **look)
     for name, rows in points.groupby("network", sort=False):
         band = rows.sort_values("at")
@@ -126,7 +126,7 @@ def draw_boxes(axes: Axes, groups: Mapping[str, pd.Series], beyond: Mapping[str,
         meanprops={"marker": "D", "markerfacecolor": "white", "markeredgecolor": "#1D2939"},
     )
     sns.stripplot(frame, **look, size=3, alpha=0.55, jitter=False)
-    ring = {"s": 40, "facecolor": "white", "linewidth": 1.6, "zorder": 4}
+    ring: dict[str, Any] = {"s": 40, "facecolor": "white", "linewidth": 1.6, "zorder": 4}
     for name, values in beyond.items():
         axes.scatter([name] * len(values), list(values), edgecolor=colours[name], **ring)
     axes.set_xticks(range(len(groups)))

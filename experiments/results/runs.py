@@ -168,7 +168,7 @@ def _check_comparable(run: EvaluatedRun, first: EvaluatedRun, settings: Sequence
         ways = tested.groupby("protocol")["at"].unique()
         return (
             {f"the {key}": config.get(key) for key in settings}
-            | {f"the list of {key}": sorted(values) for key, values in ways.items()}
+            | {f"the list of tests by {key}": sorted(map(float, v)) for key, v in ways.items()}
             | {"the list of regions": one.evaluation["regions"]}
             | {f"the setting {k}": v for k, v in one.evaluation["settings"].items()}
         )

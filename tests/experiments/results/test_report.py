@@ -192,7 +192,7 @@ def turn_less(run: Path) -> None:
         (lambda run: shutil.rmtree(run / "evaluation" / "pictures"), "picture .* cannot be read"),
         (spoil(lambda c: c["config"].update(size=64)), "the size is 64, not 32"),
         (spoil(lambda c: c["settings"].update(corners="keep")), "setting corners is 'keep'"),
-        (turn_less, "the list of rotation"),
+        (turn_less, r"the list of tests by rotation is \[0\.0, 90\.0, 180\.0, 270\.0\], not"),
         (spoil(lambda c: c.update(study="tumour")), "a run of the study tumour, not polyp"),
     ],
 )
