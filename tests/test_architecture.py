@@ -20,6 +20,12 @@ MAY_IMPORT |= {
     "experiments/command_line": {"experiments.common"},
     "experiments/running": {"gcnn", "experiments.common", "experiments.command_line"},
     "experiments/common": {"gcnn", "experiments.command_line", "experiments.running"},
+    "experiments/results": {
+        "gcnn",
+        "experiments.common",
+        "experiments.command_line",
+        "experiments.running",
+    },
 }
 OURS = ("gcnn", "experiments", "benchmarks", "tests")
 

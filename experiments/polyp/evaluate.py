@@ -1,41 +1,33 @@
-"""Evaluation of a trained network on the test images of its run.
+"""Evaluation of a trained network on the test images of its run, upright and turned.
 
-It adds to the run folder
-
-    evaluation/evaluation.json   Dice and IoU, outliers, cost, what was evaluated and how
-    evaluation/rotation.json     the mask against the angle, see `experiments.polyp.rotation`
-    evaluation/per_image.csv     one line for each test image
-    evaluation/pictures/*.png    the best, the median and the worst image, outliers, and the image
-                                 whose mask changes most when it is turned
-
-`evaluation.json` is written last: where it is, the rest is there too.
+The protocols in the table of results are "upright", the images as they are, and "rotation", see
+`experiments.polyp.rotation`; for the files see `experiments.results.evaluation`.
 """
 
-import math
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import pandas as pd
 from rich.progress import Progress
-from torch import Tensor, nn, stack
+from torch import stack
 
 from experiments.command_line.options import Options, check_at_least
 from experiments.common.errors import UserError
-from experiments.common.evaluation import (
-    TrainedRun,
-    choose_by_score,
-    picture_file,
-    table_of,
-    write_evaluation,
-)
-from experiments.common.metrics import dice, iou, probabilities, summarise
+from experiments.common.inference import probabilities
 from experiments.polyp.pictures import picture
-from experiments.polyp.rotation import RotationStudy, angles_of, rotation_study
+from experiments.polyp.rotation import angles_of, measure_rotation
 from experiments.polyp.train import POLYP
+from experiments.results.evaluation import TrainedRun, choose_by_score, write_evaluation
+from experiments.results.metrics import scores
+from experiments.results.statistics import case_means
+from experiments.results.table import rows_of
 
-__all__ = ["EvaluationOptions", "evaluate_run"]
+__all__ = ["BASE", "EvaluationOptions", "evaluate_run"]
+
+BASE: dict[str, Any] = {"protocol": "upright", "at": 0.0}
+"""Where the headline scores stand in the table of results."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,84 +64,51 @@ def evaluate_run(
         UserError: the run is not finished, its data has changed, or something cannot be written.
     """
     trained = TrainedRun.open(POLYP, run, options.device)
-    network = trained.network
-    names, images, truths = _stack(trained.data.dataset_for("test"))
-    images, truths = images.to(trained.device), truths.to(trained.device)
+    network, test = trained.network, trained.data.dataset_for("test")
+    items: list[Any] = [test[index] for index in range(len(test))]
+    if not items:
+        raise UserError("the test part of the data is empty; use more samples")
+    names = [item["name"] for item in items]
+    images, truths = (stack([i[k] for i in items]).to(trained.device) for k in ("image", "mask"))
+    regions = list(getattr(trained.data, "regions", ("foreground",)))
 
-    predicted = (probabilities(network, images, batch_size) > 0.5).float()
-    scores = {
-        "dice": dict(zip(names, dice(predicted, truths).tolist(), strict=True)),
-        "iou": dict(zip(names, iou(predicted, truths).tolist(), strict=True)),
-    }
-    study = _turn_all(
-        network, names, images, truths, options, batch_size, trained.config["network"]
-    )
-    pictures: list[dict[str, Any]] = []
-    files: dict[str, str | bytes] = {}
-    for name, why in choose_pictures(scores["dice"], study).items():
-        index, file = names.index(name), picture_file(name)
-        files[file] = picture(network, images[index], truths[index], options.corners)
-        pictures.append({"name": name, "reasons": why, "file": file})
-    evaluation = trained.record(options) | {
-        "scores": {name: summarise(values).to_dict() for name, values in scores.items()},
-        "images": [{"name": name} | {key: scores[key][name] for key in scores} for name in names],
-        "empty_predictions": int((predicted.flatten(1).sum(1) == 0).sum()),
-        "cost": trained.cost(images[: min(4, len(images))]),
-        "pictures": pictures,
-    }
-    files["per_image.csv"] = _table(evaluation["images"], study)
-    write_evaluation(trained.folder, evaluation, {"rotation": study.to_dict()}, files)
-    return evaluation
-
-
-def choose_pictures(scores: Mapping[str, float], study: RotationStudy) -> dict[str, list[str]]:
-    """Names of the images to show, each with the reasons: by Dice, and by how they turn."""
-    reasons = choose_by_score(scores)
-    agreement = study.agreement.nanmean(0).nan_to_num(nan=2.0)
-    reasons.setdefault(study.names[int(agreement.argmin())], []).append("turns worst")
-    return reasons
-
-
-def _turn_all(
-    network: nn.Module,
-    names: list[str],
-    images: Tensor,
-    truths: Tensor,
-    options: EvaluationOptions,
-    batch_size: int,
-    title: str,
-) -> RotationStudy:
-    count = options.rotation_images or len(images)
+    present = truths.flatten(2).any(2)
+    values = scores(probabilities(network, images, batch_size), truths)
+    upright = rows_of(values, names, regions, **BASE, present=present)
+    count, angles = options.rotation_images or len(images), angles_of(options.angle_step)
     with Progress(transient=True, disable=not sys.stdout.isatty()) as progress:
-        bar = progress.add_task(f"turning the test images ({title})", total=360)
-        return rotation_study(
+        bar = progress.add_task(
+            f"turning the test images ({trained.config['network']})", total=len(angles)
+        )
+        turned, frames = measure_rotation(
             network,
             images[:count],
             truths[:count],
             names[:count],
-            options.angle_step,
+            regions,
+            angles,
             options.corners,
             batch_size,
-            lambda angle: progress.update(bar, completed=angle + options.angle_step),
+            lambda: progress.advance(bar),
         )
+    pictures = {
+        name: (why, picture(network, images[i], truths[i], options.corners))
+        for name, why in choose_pictures(upright, turned).items()
+        for i in [names.index(name)]
+    }
+    about = {
+        "regions": regions,
+        "settings": {"corners": options.corners},
+        "cost": trained.cost(images[: min(4, len(images))]),
+    }
+    table = pd.concat([upright, turned], ignore_index=True)
+    return write_evaluation(trained, options, table, BASE, pictures, frames, about)
 
 
-def _stack(dataset: Any) -> tuple[list[str], Tensor, Tensor]:
-    items = [dataset[index] for index in range(len(dataset))]
-    if not items:
-        raise UserError("the test part of the data is empty; use more samples")
-    return (
-        [item["name"] for item in items],
-        stack([item["image"] for item in items]),
-        stack([item["mask"] for item in items]),
-    )
-
-
-def _table(images: list[dict[str, Any]], study: RotationStudy) -> str:
-    turned = dict(zip(study.names, study.agreement.nanmean(0).tolist(), strict=True))
-    rows = []
-    for image in images:
-        mean = turned.get(image["name"], float("nan"))
-        cells = [f"{image[key]:.6f}" for key in ("dice", "iou")]
-        rows.append([image["name"], *cells, "" if math.isnan(mean) else f"{mean:.6f}"])
-    return table_of(["name", "dice", "iou", "mean_agreement_when_turned"], rows)
+def choose_pictures(upright: pd.DataFrame, turned: pd.DataFrame) -> dict[str, list[str]]:
+    """Names of the images to show, each with the reasons: by Dice, and by how they turn."""
+    reasons = choose_by_score(upright[upright["metric"] == "dice"])
+    agreement = case_means(turned[turned["metric"] == "agreement"])
+    if len(agreement):
+        reasons.setdefault(str(agreement.idxmin()), []).append("turns worst")
+    return reasons

@@ -5,9 +5,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from experiments.common.figures import outline, picture_row, png_bytes
-from experiments.common.metrics import dice, probabilities
+from experiments.common.inference import probabilities
 from experiments.polyp.rotation import inscribed_disc, predict_turned, turn_mask
+from experiments.results.figures import outline, picture_row, png_bytes
+from experiments.results.metrics import dice
 
 __all__ = ["ANGLES", "difference", "picture", "tinted"]
 

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from experiments.common.errors import UserError
 from experiments.common.files import write_atomically
-from experiments.common.metrics import probabilities
+from experiments.common.inference import probabilities
 from experiments.polyp.images import Pixels, read_image
 from experiments.polyp.pictures import PREDICTION, tinted
 from experiments.running.checkpoints import load_network

@@ -23,40 +23,50 @@ the image, so it is free of interpolation error. `corners="keep"` shows the whol
 between multiples of 90° the corners of the turned image then come out black.
 """
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
 
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from experiments.common.metrics import dice, probabilities
+from experiments.common.inference import probabilities
+from experiments.results.frames import Frames, spread
+from experiments.results.metrics import dice, overlap
+from experiments.results.table import rows_of
 from gcnn.geometry import rotation, transform
 
 __all__ = [
     "CORNERS",
-    "RotationStudy",
+    "PROTOCOL",
     "angles_of",
     "inscribed_disc",
+    "measure_rotation",
     "predict_turned",
-    "rotation_study",
     "turn",
     "turn_mask",
 ]
 
+PROTOCOL = "rotation"
+"""Name in the table of results; its metrics are agreement, control, dice and found."""
+
 CORNERS = ("hide", "keep")
+SMALLEST_STEP = 0.1
 _FEATHER = 2.0
+_FRAMES = 24
 
 
 def angles_of(step: float) -> list[float]:
     """The angles 0, step, ..., 360 - step in degrees; `step` divides 90, so that 90° is met."""
-    quarter = 90 / step if step > 0 else 0.0
-    if round(quarter) < 1 or abs(quarter - round(quarter)) > 1e-9:
+    if 0 < step < SMALLEST_STEP:
+        raise ValueError(
+            f"the step is {step}°, which makes {360 / step:.4g} angles; it must be at least "
+            f"{SMALLEST_STEP}°, which makes {360 / SMALLEST_STEP:.0f}"
+        )
+    if not 0 < step <= 90 or abs(90 / step - round(90 / step)) > 1e-9:
         raise ValueError(
             f"the step is {step}°; it must be positive and divide 90°, like 15 or 22.5"
         )
-    count = 4 * round(quarter)
+    count = 4 * round(90 / step)
     return [360 * index / count for index in range(count)]
 
 
@@ -104,123 +114,84 @@ def predict_turned(
     return probabilities(network, turned, batch_size)
 
 
-@dataclass(frozen=True)
-class RotationStudy:
-    """Dice coefficients of shape (angles, images); NaN where neither mask has a pixel in the disc.
-
-    Two empty masks agree at every angle, which says nothing about equivariance: such pairs are left
-    out of `agreement` and `control`, and counted. `truth` follows `experiments.common.metrics`.
-    """
-
-    names: tuple[str, ...]
-    angles: tuple[float, ...]
-    corners: str
-    agreement: Tensor
-    control: Tensor
-    truth: Tensor
-
-    def to_dict(self) -> dict[str, Any]:
-        """Per-angle statistics, the summary and the values of every image, as plain data."""
-        curves = {"agreement": self.agreement, "control": self.control, "truth": self.truth}
-        return {
-            "angles": list(self.angles),
-            "corners": self.corners,
-            "images": list(self.names),
-            "empty_pairs": int(self.agreement.isnan().sum()),
-            "curves": {name: [_statistics(row) for row in v] for name, v in curves.items()},
-            "summary": self.summary(),
-            "values": {name: [_plain(row) for row in v] for name, v in curves.items()},
-        }
-
-    def summary(self) -> dict[str, dict[str, float | None]]:
-        """For each curve, mean and minimum over images at 0°, at 90, 180, 270°, and between."""
-        quarter = torch.tensor([angle % 90 == 0 for angle in self.angles])
-        upright = torch.tensor([angle == 0 for angle in self.angles])
-        parts = {"upright": upright, "quarter": quarter & ~upright, "between": ~quarter}
-        curves = {"agreement": self.agreement, "control": self.control, "truth": self.truth}
-        return {
-            curve: {
-                f"{part}_{name}": _statistics(values[chosen])[name]
-                for part, chosen in parts.items()
-                for name in ("mean", "minimum")
-            }
-            for curve, values in curves.items()
-        }
-
-
-def rotation_study(
+def measure_rotation(
     network: nn.Module,
     images: Tensor,
     truths: Tensor,
     names: Sequence[str],
-    step: float = 15.0,
+    regions: Sequence[str],
+    angles: Sequence[float],
     corners: str = "hide",
     batch_size: int = 16,
-    progress: Callable[[float], None] | None = None,
-) -> RotationStudy:
-    """Turn every image through the full circle and compare the masks; see the module's page.
+    progress: Callable[[], None] | None = None,
+) -> tuple[pd.DataFrame, Frames]:
+    """Turn every image through the angles and compare the masks; see the module's page.
+
+    Two empty masks agree at every angle, which says nothing about equivariance: there `agreement`
+    and `control` are NaN.
 
     Args:
-        network: from (B, C, S, S) to logits (B, 1, S, S).
+        network: from (B, C, S, S) to logits (B, R, S, S).
         images: (N, C, S, S) in [0, 1].
-        truths: (N, 1, S, S) of 0 and 1.
+        truths: (N, R, S, S) of 0 and 1.
         names: of the N images.
-        step: between the angles, in degrees; divides 90.
+        regions: names of the R channels.
+        angles: in degrees.
         corners: one of `CORNERS`.
         batch_size: images that go through the network at a time.
-        progress: called with each angle when it is done.
+        progress: called when an angle is done.
+
+    Returns:
+        Rows of the table of results, and one image turned through at most 24 of the angles: that
+        whose true mask has the median size.
 
     Raises:
-        ValueError: other shapes, names that do not match, another step or corners.
+        ValueError: other shapes, names that do not match, or other corners.
     """
-    _check(images, truths, names)
-    angles = angles_of(step)
+    _check(images, truths, names, regions)
     disc = inscribed_disc(images.shape[-1]).to(images.device)
     upright = predict_turned(network, images, 0, corners, batch_size)
-    rows: list[tuple[Tensor, Tensor, Tensor]] = []
+    shown = int(truths.flatten(1).sum(1).argsort()[len(truths) // 2])
+    stops = [angles[index] for index in spread(len(angles), _FRAMES)]
+    frames = Frames(names[shown], {"turned by": [f"{angle:g}°" for angle in stops]})
+    tables = []
     for angle in angles:
-        predicted = _cut(
-            upright if angle == 0 else predict_turned(network, images, angle, corners, batch_size)
-        )
-        there = transform(upright, rotation(angle), "linear")
-        rows.append(
-            (
-                _agreement(predicted * disc, _cut(there) * disc),
-                _agreement(turn_mask(there, -angle) * disc, _cut(upright) * disc),
-                dice(predicted * disc, turn_mask(truths, angle).to(predicted) * disc),
+        probability = predict_turned(network, images, angle, corners, batch_size)
+        predicted, there = _cut(probability), transform(upright, rotation(angle), "linear")
+        true = turn_mask(truths, angle).to(predicted) * disc
+        scored = overlap(predicted * disc, true)
+        values = {
+            "agreement": _agreement(predicted * disc, _cut(there) * disc),
+            "control": _agreement(turn_mask(there, -angle) * disc, _cut(upright) * disc),
+        }
+        tables.append(rows_of(values, names, regions, PROTOCOL, angle))
+        values = {name: scored[name] for name in ("dice", "found")}
+        present = true.flatten(2).any(2)
+        tables.append(rows_of(values, names, regions, PROTOCOL, angle, present))
+        if angle in stops:
+            score = scored["dice"][shown].mean().item()
+            frames.add(
+                turn(images[shown], angle)[:3].movedim(0, -1).squeeze(-1).cpu().numpy(),
+                true[shown].bool().cpu().numpy(),
+                (predicted * disc)[shown].bool().cpu().numpy(),
+                f"turned by {angle:g}°, Dice {score:.2f}",
             )
-        )
         if progress is not None:
-            progress(angle)
-    agreement, control, truth = (torch.stack(curve).cpu() for curve in zip(*rows, strict=True))
-    return RotationStudy(tuple(names), tuple(angles), corners, agreement, control, truth)
+            progress()
+    return pd.concat(tables, ignore_index=True), frames
 
 
 def _agreement(first: Tensor, second: Tensor) -> Tensor:
-    empty = (first + second).flatten(1).sum(1) == 0
+    empty = (first + second).flatten(2).sum(2) == 0
     return dice(first, second).masked_fill(empty, float("nan"))
 
 
-def _check(images: Tensor, truths: Tensor, names: Sequence[str]) -> None:
+def _check(images: Tensor, truths: Tensor, names: Sequence[str], regions: Sequence[str]) -> None:
     if images.ndim != 4 or images.shape[-1] != images.shape[-2] or len(images) == 0:
         raise ValueError(f"images must be (N, C, S, S) with N ≥ 1, not {tuple(images.shape)}")
-    if truths.shape != (len(images), 1, *images.shape[-2:]):
+    if truths.shape != (len(images), len(regions), *images.shape[-2:]):
         raise ValueError(
             f"masks of shape {tuple(truths.shape)} do not go with images {tuple(images.shape)}"
         )
     if len(names) != len(images):
         raise ValueError(f"{len(names)} names for {len(images)} images")
-
-
-def _statistics(values: Tensor) -> dict[str, float | None]:
-    """Mean, minimum and quartiles of what is not NaN; None when nothing is left."""
-    known = values[~values.isnan()]
-    if known.numel() == 0:
-        return dict.fromkeys(("mean", "minimum", "q1", "median", "q3"))
-    q1, median, q3 = known.quantile(known.new_tensor([0.25, 0.5, 0.75])).tolist()
-    mean, minimum = known.mean().item(), known.min().item()
-    return {"mean": mean, "minimum": minimum, "q1": q1, "median": median, "q3": q3}
-
-
-def _plain(row: Tensor) -> list[float | None]:
-    return [None if math.isnan(value) else value for value in row.tolist()]

@@ -1,17 +1,12 @@
 """The polyp study: what is trained, evaluated, reported, predicted and generated."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from rich.table import Table
-
-from experiments.common.findings import fixed, with_spread
-from experiments.polyp.comparison import compare, load_runs
 from experiments.polyp.evaluate import EvaluationOptions, evaluate_run
 from experiments.polyp.generated import write_generated
 from experiments.polyp.predict import predict_folder
-from experiments.polyp.report import write_report
+from experiments.polyp.report import main_figures, write_report
 from experiments.polyp.train import POLYP, CommonOptions, TrainOptions
 from experiments.running.grid import GridOptions
 
@@ -43,23 +38,6 @@ def generate(out: Path, count: int = 240, size: int = 96, seed: int = 0, lit: bo
         lit: give the images a fixed direction of light, polyps and folds.
     """
     write_generated(out, count, size, seed, lit)
-
-
-def main_figures(runs: Sequence[Path]) -> Table:
-    """One line for each network."""
-    table = Table(title="Polyp study, test images")
-    table.add_column("network")
-    for column in ("parameters", "Dice", "equivariance 90°", "equivariance between"):
-        table.add_column(column, justify="right")
-    for network in compare(load_runs(runs)):
-        table.add_row(
-            network.label,
-            f"{network.runs[0].evaluation['cost']['parameters']:,}",
-            with_spread(network.score("dice")),
-            fixed(network.turned("agreement", "quarter")["mean"], 4),
-            fixed(network.turned("agreement", "between")["mean"], 4),
-        )
-    return table
 
 
 STUDY = replace(

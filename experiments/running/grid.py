@@ -17,8 +17,8 @@ from experiments.command_line.options import (
     check_positive,
     check_seed,
 )
+from experiments.command_line.typed import command
 from experiments.common.files import read_json
-from experiments.common.repeat import command
 from experiments.running.callbacks import announce
 from experiments.running.ray_engine import run_on_ray
 from experiments.running.study import Study, train_run

@@ -1,49 +1,36 @@
-"""Evaluation of a trained network on the test cases of its run.
+"""Evaluation of a trained network on the test cases of its run, at several scales.
 
-It adds to the run folder
-
-    evaluation/evaluation.json   the scores at scale 1, by case and region; cost; what was evaluated
-                                 and how
-    evaluation/scales.json       the scores against the scale by two protocols, and how far the
-                                 network is from commuting with it, see `experiments.tumour.scaling`
-    evaluation/layers.json       the equivariance error of every layer, see
-                                 `experiments.tumour.layers`
-    evaluation/per_case.csv      one line for each test case
-    evaluation/pictures/*.png    the best, the median and the worst case, and outliers
-
-`evaluation.json` is written last: where it is, the rest is there too. Its scores are those of the
-protocol "resampled" at scale 1: on the voxels that the network sees, but for the padding.
+The protocols in the table of results are "resampled", "spacing" and "commutation", see
+`experiments.tumour.scaling`, and "layers", about the layers of the network. The headline scores are
+those of "resampled" at scale 1: on the voxels that the network sees, but for the padding. For the
+files see `experiments.results.evaluation`.
 """
 
 import math
 import sys
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from rich.progress import Progress
 
 from experiments.command_line.options import Options
 from experiments.common.errors import UserError
-from experiments.common.evaluation import (
-    TrainedRun,
-    choose_by_score,
-    picture_file,
-    table_of,
-    write_evaluation,
-)
-from experiments.common.metrics import bad_values, summarise
+from experiments.results.evaluation import TrainedRun, choose_by_score, write_evaluation
+from experiments.results.statistics import case_means
 from experiments.tumour.datamodule import MULTIPLE, TumourData
 from experiments.tumour.inference import choose_tile, segment
-from experiments.tumour.layers import layer_tables
 from experiments.tumour.overlays import overlay
-from experiments.tumour.scaling import MEAN, METRICS, SCALES, Metric, ScaleStudy, scale_study
+from experiments.tumour.scaling import SCALES, layer_rows, measure_scaling
 from experiments.tumour.train import TUMOUR
 from experiments.tumour.volumes import Volume, preprocess
 
-__all__ = ["EvaluationOptions", "evaluate_run"]
+__all__ = ["BASE", "EvaluationOptions", "evaluate_run"]
+
+BASE: dict[str, Any] = {"protocol": "resampled", "at": 1.0}
+"""Where the headline scores stand in the table of results."""
 
 # The cost of a whole volume follows in proportion; measuring it there would take minutes.
 _COSTED, _REPEATS = (48, 48, 48), 5
@@ -89,77 +76,33 @@ def evaluate_run(
     if not isinstance(data, TumourData):
         raise TypeError(f"{data} is no data of this study")
     tile = choose_tile(options.tile, data.window)
-    study = _scale_all(trained, data, options.scales, tile)
-    scores = _scores(study)
-    means = {metric: scores[metric][MEAN] for metric in METRICS}
-    files: dict[str, str | bytes] = {"per_case.csv": _table(study, scores)}
-    pictures: list[dict[str, Any]] = []
-    for name, why in choose_by_score(means["dice"]).items():
-        file, volume = picture_file(name), preprocess(data.volume(name), data.voxel)
-        files[file] = _picture(trained, data, volume, tile, means["dice"][name])
-        pictures.append({"name": name, "reasons": why, "file": file})
-    evaluation = trained.record(options) | {
-        "regions": list(study.regions),
-        "scores": {metric: _summary(metric, values) for metric, values in means.items()},
-        "by_region": {
-            region: {metric: _summary(metric, scores[metric][region]) for metric in METRICS}
-            for region in study.regions
-        },
-        "images": [
-            {"name": name}
-            | {metric: means[metric][name] for metric in METRICS}
-            | {"regions": {r: {m: scores[m][r][name] for m in METRICS} for r in study.regions}}
-            for name in study.names
-        ],
-        "missed": {
-            region: counts[study.scales.index(1.0)]
-            for region, counts in study.missed("resampled").items()
-        },
-        "cost": trained.cost(torch.randn(1, len(data.modalities), *_COSTED), _REPEATS),
-        "pictures": pictures,
-    }
-    layers = {"elements": layer_tables(trained.network, len(data.modalities))}
-    measured = {"scales": study.to_dict(), "layers": layers}
-    write_evaluation(trained.folder, evaluation, measured, files)
-    return evaluation
-
-
-def _scale_all(
-    trained: TrainedRun, data: TumourData, scales: Sequence[float], tile: int
-) -> ScaleStudy:
     names = data.split.test
-
-    def volumes() -> Iterator[Volume]:
-        for name in names:
-            yield data.volume(name)
-
     with Progress(transient=True, disable=not sys.stdout.isatty()) as progress:
         title = f"scaling the test cases ({trained.config['network']})"
-        bar = progress.add_task(title, total=len(names) * len(scales))
-        return scale_study(
+        bar = progress.add_task(title, total=len(names) * len(options.scales))
+        table, frames = measure_scaling(
             lambda image: segment(trained.network, image, tile),
-            volumes(),
+            (data.volume(name) for name in names),
             data.regions,
             data.voxel,
-            scales,
+            options.scales,
             lambda: progress.advance(bar),
         )
-
-
-def _scores(study: ScaleStudy) -> dict[Metric, dict[str, dict[str, float]]]:
-    """At scale 1: of each metric, by region and for their mean, the value of every case."""
-    index = study.scales.index(1.0)
-    return {
-        metric: {
-            region: dict(zip(study.names, rows[index], strict=True))
-            for region, rows in study.values("resampled", metric).items()
-        }
-        for metric in METRICS
+    base = (table["protocol"] == BASE["protocol"]) & (table["at"] == BASE["at"])
+    rows = table[base & (table["metric"] == "dice")]
+    score = case_means(rows)
+    pictures = {}
+    for name, why in choose_by_score(rows).items():
+        volume = preprocess(data.volume(name), data.voxel)
+        png = _picture(trained, data, volume, tile, score.get(name, math.nan))
+        pictures[name] = (why, png)
+    about = {
+        "regions": list(data.regions),
+        "settings": {},
+        "cost": trained.cost(torch.randn(1, len(data.modalities), *_COSTED), _REPEATS),
     }
-
-
-def _summary(metric: Metric, values: dict[str, float]) -> dict[str, Any]:
-    return summarise(values, bad_values(metric)).to_dict()
+    table = pd.concat([table, layer_rows(trained.network, len(data.modalities))], ignore_index=True)
+    return write_evaluation(trained, options, table, BASE, pictures, frames, about)
 
 
 def _picture(
@@ -177,14 +120,3 @@ def _picture(
         volume.spacing,
         f"{volume.name}, {shown}, Dice {score:.3f}",
     )
-
-
-def _table(study: ScaleStudy, scores: dict[Metric, dict[str, dict[str, float]]]) -> str:
-    regions = (MEAN, *study.regions) if len(study.regions) > 1 else (MEAN,)
-    columns = [(metric, region) for metric in METRICS for region in regions]
-    header = [metric if region == MEAN else f"{metric}_{region}" for metric, region in columns]
-    rows = [
-        [name, *(f"{scores[metric][region][name]:.6f}" for metric, region in columns)]
-        for name in study.names
-    ]
-    return table_of(["name", *header], rows)

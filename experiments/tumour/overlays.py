@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.common.figures import COLOURS, png_bytes
-from experiments.common.slices import Contour, Slice, slice_row
+from experiments.results.figures import COLOURS, png_bytes
+from experiments.results.slices import Contour, Slice, slice_row
 
 __all__ = ["largest_section", "overlay", "planes"]
 

@@ -1,90 +1,92 @@
-"""The report of the tumour study: one HTML page, and a JSON file with every number on it."""
+"""What the report of the tumour study says; the page itself is made by `experiments.results`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from functools import partial
 
-from experiments.common.findings import with_spread
-from experiments.common.page import Page, lead_of, write_page
-from experiments.common.repeat import commands, how_to_repeat
-from experiments.common.sections import accuracy, costs, pictures
-from experiments.tumour.comparison import METRICS, compare, load_runs
-from experiments.tumour.evaluate import EvaluationOptions
-from experiments.tumour.findings import headline, sentences
-from experiments.tumour.sections import equivariance, regions, scales, training_cases
+from experiments.results import report
+from experiments.results.runs import Comparison
+from experiments.results.study import Commutation, Protocol, StudyReport
+from experiments.results.words import fixed, listing
+from experiments.tumour.evaluate import BASE, EvaluationOptions
 from experiments.tumour.train import TrainOptions
 
-__all__ = ["write_report"]
-
-ACCURACY = (
-    "Overlap of the outline with the true mask at scale 1, one point for each test case, of the "
-    "networks trained on the most cases. A region that is truly empty and left empty counts 1."
-)
-LEGEND = (
-    "Slices through the tumour where it is largest: axial, coronal and sagittal, in radiological "
-    "orientation. Solid lines are the true outlines, dashed ones those of the network."
-)
+__all__ = ["STUDY", "headline", "main_figures", "write_report"]
 
 
-def write_report(
-    run_dirs: Sequence[Path | str], out: Path | str, command: str | None = None
-) -> Path:
-    """Writes `out/report.html`, which needs no other file, and `out/report.json`.
-
-    Args:
-        run_dirs: evaluated runs on the same data; those that differ in the seed alone are shown as
-            one network, and those that differ in the number of training cases as a curve.
-        out: the folder.
-        command: what to type to repeat all of it, if it was one command.
-
-    Returns:
-        The path of the page.
-
-    Raises:
-        UserError: a run has no complete evaluation, or the runs do not compare.
-    """
-    runs = load_runs(run_dirs)
-    series = compare(runs)
-    networks = [one.most_cases for one in series]
-    typed = command or commands("tumour", TrainOptions, EvaluationOptions, runs, Path(out))
-    config = runs[0].evaluation["config"]
-    outlined = " and ".join(runs[0].measured["scales"]["regions"])
-    far = min(networks[0].scales)
-    page = Page(
-        title="Scale-equivariant brain-tumour segmentation",
-        lead=lead_of(len(series), runs[0], f"cases at {config['spacing']:g} mm, {outlined} tumour"),
-        findings=[headline(series), *sentences(series)],
-        cards=[
-            (
-                network.label,
-                with_spread(network.at(far, "resampled")),
-                f"Dice at scale {far:g}; {with_spread(network.at(1.0, 'resampled'))} at scale 1, "
-                f"{network.trained_on} training cases",
-            )
-            for network in networks
-        ],
-        sections=[
-            *training_cases(series),
-            scales(series),
-            *regions(series),
-            equivariance(series),
-            accuracy(networks, {"dice": "Dice coefficient"}, ACCURACY),
-            costs(networks, METRICS, "volume"),
-            pictures(networks, LEGEND, _described),
-            how_to_repeat(runs, typed, "cases"),
-        ],
-        typed=typed,
-        numbers={
-            "scales": networks[0].scales,
-            "networks": [member.numbers() for one in series for member in one.members],
-        },
+def headline(study: StudyReport, c: Comparison) -> str:
+    """How the Dice of each network changes from scale 1 to the farthest one."""
+    part, where = next(iter(study.places(c).items()))
+    found = {
+        label: [c.score(label, "dice", **one).mean for one in (study.base, where)]
+        for label in c.fullest
+    }
+    if part == study.part(study.base["at"]):
+        scores = listing(f"{fixed(here)} ({label})" for label, (here, _) in found.items())
+        return f"At the scale of the training the mean Dice is {scores}."
+    scores = listing(
+        f"{fixed(here)} → {fixed(there)} ({label}, {there - here:+.3f})"
+        for label, (here, there) in found.items()
     )
-    return write_page(out, page, runs)
-
-
-def _described(name: str, why: str, label: str) -> str:
+    cases = listing(dict.fromkeys(str(n.trained_on) for n in c.networks if n.label in found))
     return (
-        f"Test case {name} ({why}) for {label}: an axial, a coronal and a sagittal slice with the "
-        "true and the predicted outlines."
+        f"Trained on {cases} cases: from scale 1 to {where['at'][0]:g}, on resampled volumes, the "
+        f"mean Dice goes {scores}."
     )
+
+
+STUDY = StudyReport(
+    name="tumour",
+    title="Scale-equivariant segmentation of volumes",
+    sample="case",
+    train=TrainOptions,
+    evaluate=EvaluationOptions,
+    settings=("dataset", "modalities", "regions", "spacing", "test_cases", "count", "size"),
+    base=BASE,
+    metrics={
+        "dice": "Dice",
+        "soft_dice": "soft Dice",
+        "precision": "precision",
+        "recall": "recall",
+        "hausdorff_95": "HD95 in mm",
+    },
+    transformation="Scale",
+    axis="scale",
+    part=lambda scale: f"scale {scale:g}",
+    # The smaller one of two scales that are as far from 1 is the farther.
+    distance=lambda scale: max(scale, 1 / scale) + 1e-6 * (scale < 1),
+    protocols=[
+        Protocol(
+            "resampled",
+            "Resampled volumes",
+            "The volume and its true mask are scaled about the centre, as if the patient were "
+            "smaller, and compared there. HD95 is the 95 % Hausdorff distance; where exactly one "
+            "of two masks is empty it is the diagonal of the volume.",
+        ),
+        Protocol(
+            "spacing",
+            "Changed voxel spacing",
+            "The volume is brought to coarser voxels, as if the scanner were coarser, and the mask "
+            "back to the voxels it came with, where it is compared with the true mask as it came.",
+        ),
+    ],
+    commutation=Commutation(
+        "commutation",
+        "Equivariance",
+        "Does the mask scale with the volume? The probabilities for the scaled volume are compared "
+        "with the scaled probabilities for the volume as it is: the norm of their difference over "
+        "the mean of their norms. It is seen without the truth, and 0 for an equivariant network; "
+        "the dotted line is what interpolation alone costs. The agreement is the Dice coefficient "
+        "of the two masks.",
+        {"error": "error of the probabilities", "agreement": "agreement of the masks (Dice)"},
+        "floor",
+    ),
+    legend="Slices through the first region where it is largest: axial, coronal and sagittal, in "
+    "radiological orientation. Solid lines are the true outlines, dashed ones those of the "
+    "network.",
+    headline=headline,
+    digits={"hausdorff_95": 1},
+)
+
+write_report = partial(report.write_report, STUDY)
+main_figures = partial(report.main_figures, STUDY)

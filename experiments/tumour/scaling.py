@@ -1,4 +1,4 @@
-"""How well a network outlines tumours that appear smaller than those it was trained on.
+"""How well a network segments what appears smaller than what it was trained on.
 
 At each scale s every test case is segmented by two protocols:
 
@@ -8,170 +8,78 @@ At each scale s every test case is segmented by two protocols:
                 were coarser; the probabilities are brought back to the voxels of the volume,
                 linearly, cut at one half, and compared there with the mask as it came
 
-In both the network sees the tumour s times as large, in voxels, as in training. The first asks for
+In both the network sees everything s times as large, in voxels, as in training. The first asks for
 nothing but the outline on the grid of the network; the second for the outline that a radiologist
 gets, on the original voxels, and at scale 1 too includes what bringing it back costs. Volumes are
 resampled by cubic splines ("resampled") or linearly, as in preprocessing ("spacing"), in both
 cases without aliasing; masks linearly, and cut at one half.
+
+How far the masks are from scaling with the volume is seen without the truth. With `p(f)` the
+probabilities that the network gives for the volume f and S the scaling about the centre, the
+protocol "commutation" has
+
+    error       2 ‖p(S f) - S p(f)‖ / (‖p(S f)‖ + ‖S p(f)‖)
+    floor       half the error of p(f) scaled there and back: what interpolation alone costs
+    agreement   Dice([p(S f)], [S p(f)])
+
+where [·] cuts at one half. An equivariant network has error 0 and agreement 1. The sum in the
+denominator bounds the error by 2, also for a network that finds nothing at one of the scales.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, get_args
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeAlias
 
+import numpy as np
+import pandas as pd
 import torch
-from torch import Tensor
+from monai.transforms.croppad.array import ResizeWithPadOrCrop
+from torch import Tensor, nn
 
-from experiments.common.metrics import dice_by_region, hausdorff_95, iou_by_region, soft_dice
-from experiments.tumour.commutation import Commutation, commutation
+from experiments.results.frames import Frames, spread
+from experiments.results.metrics import dice, scores
+from experiments.results.table import rows_of
 from experiments.tumour.grids import resample
 from experiments.tumour.volumes import Volume, preprocess
+from gcnn.equivariance import Blobs, layer_errors
 from gcnn.geometry import zoom
+from gcnn.groups import ScaleTranslation
 
 __all__ = [
-    "MEAN",
-    "METRICS",
+    "ALL",
     "PROTOCOLS",
     "SCALES",
-    "CaseScore",
-    "Metric",
-    "Protocol",
-    "ScaleStudy",
-    "scale_study",
-    "score",
-    "statistics_of",
+    "SCALINGS",
+    "commutation",
+    "layer_rows",
+    "measure_scaling",
     "zoom_mask",
 ]
 
-Metric: TypeAlias = Literal["dice", "iou", "soft_dice", "hausdorff_95"]
-METRICS: tuple[Metric, ...] = get_args(Metric)
-Protocol: TypeAlias = Literal["resampled", "spacing"]
-PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
+PROTOCOLS = ("resampled", "spacing")
 SCALES = (0.7, 0.8, 0.9, 1.0)
-MEAN = "mean"
-"""The name under which the mean over the regions stands beside them."""
+SCALINGS = (1.0, 0.9, 0.81, 0.729)
+"""By which the layers of every network are measured that has no scalings of its own."""
+
+ALL = "all regions"
+"""What commutation is of."""
+
+_BLOBS, _SLICES = 48, 12
 
 Segment: TypeAlias = Callable[[Tensor], Tensor]
 """From a preprocessed image (M, D, H, W) to probabilities (R, D, H, W)."""
 
 
-@dataclass(frozen=True)
-class CaseScore:
-    """One case at one scale.
-
-    Attributes:
-        values: of each metric, one number per region.
-        found: whether the network found anything, per region.
-        true: whether there is anything to find, per region.
-    """
-
-    values: Mapping[Metric, tuple[float, ...]]
-    found: tuple[bool, ...]
-    true: tuple[bool, ...]
-
-    def mean(self, metric: Metric) -> float:
-        """The mean of a metric over the regions."""
-        return math.fsum(self.values[metric]) / len(self.values[metric])
-
-
-def score(probability: Tensor, mask: Tensor, spacing: Sequence[float]) -> CaseScore:
-    """Compare probabilities with the truth; they are cut at one half, except for the soft Dice.
-
-    Args:
-        probability: (R, D, H, W).
-        mask: of the same shape, 0 and 1.
-        spacing: of the voxels in millimetres.
-    """
-    found, true = (probability > 0.5).float()[None], mask.float()[None]
-    values: dict[Metric, Tensor] = {
-        "dice": dice_by_region(found, true),
-        "iou": iou_by_region(found, true),
-        "soft_dice": soft_dice(probability[None], true),
-        "hausdorff_95": hausdorff_95(found, true, spacing),
-    }
-    return CaseScore(
-        {name: tuple(value[0].tolist()) for name, value in values.items()},
-        tuple(found[0].flatten(1).any(1).tolist()),
-        tuple(true[0].flatten(1).any(1).tolist()),
-    )
-
-
-@dataclass(frozen=True)
-class ScaleStudy:
-    """Scores and commutation of every case at every scale.
-
-    Attributes:
-        names: of the cases.
-        regions: of the channels.
-        scales: in the order asked.
-        scores: of each protocol, [scale][case].
-        commutations: [scale][case].
-    """
-
-    names: tuple[str, ...]
-    regions: tuple[str, ...]
-    scales: tuple[float, ...]
-    scores: Mapping[Protocol, Sequence[Sequence[CaseScore]]]
-    commutations: Sequence[Sequence[Commutation]]
-
-    def values(self, protocol: Protocol, metric: Metric) -> dict[str, list[list[float]]]:
-        """A metric of each region, and its mean over the regions, [scale][case]."""
-        rows = self.scores[protocol]
-        found = {MEAN: [[case.mean(metric) for case in row] for row in rows]}
-        for index, region in enumerate(self.regions):
-            found[region] = [[case.values[metric][index] for case in row] for row in rows]
-        return found
-
-    def missed(self, protocol: Protocol) -> dict[str, list[int]]:
-        """Of each region, in how many cases it is there but none of it was found, by scale."""
-        return {
-            region: [
-                sum(case.true[index] and not case.found[index] for case in row)
-                for row in self.scores[protocol]
-            ]
-            for index, region in enumerate(self.regions)
-        }
-
-    def to_dict(self) -> dict[str, Any]:
-        """Every value and its statistics over the cases, as plain data."""
-        protocols = {}
-        for protocol in PROTOCOLS:
-            values = {metric: self.values(protocol, metric) for metric in METRICS}
-            protocols[protocol] = {
-                "values": values,
-                "statistics": {
-                    metric: {name: [statistics_of(row) for row in rows] for name, rows in v.items()}
-                    for metric, v in values.items()
-                },
-                "missed": self.missed(protocol),
-            }
-        parts = {
-            name: [[getattr(case, name) for case in row] for row in self.commutations]
-            for name in ("error", "floor", "agreement")
-        }
-        return {
-            "scales": list(self.scales),
-            "regions": list(self.regions),
-            "images": list(self.names),
-            "protocols": protocols,
-            "equivariance": {
-                "values": parts,
-                "statistics": {k: [statistics_of(row) for row in v] for k, v in parts.items()},
-            },
-        }
-
-
-def scale_study(
+def measure_scaling(
     segment: Segment,
     volumes: Iterable[Volume],
     regions: Sequence[str],
     spacing: float,
     scales: Sequence[float] = SCALES,
     progress: Callable[[], None] | None = None,
-) -> ScaleStudy:
+) -> tuple[pd.DataFrame, Frames]:
     """Segment every volume at every scale by both protocols; see the module's page.
 
     Args:
@@ -182,25 +90,39 @@ def scale_study(
         scales: positive.
         progress: called when a volume is done at one scale.
 
+    Returns:
+        Rows of the table of results, and slices of the first volume at every scale.
+
     Raises:
         ValueError: there are no scales, one is not positive, or a volume has no mask.
     """
     if not scales or not all(math.isfinite(scale) and scale > 0 for scale in scales):
         raise ValueError(f"scales {list(scales)}: name at least one, all positive")
-    names: list[str] = []
-    scores: dict[Protocol, list[list[CaseScore]]] = {p: [[] for _ in scales] for p in PROTOCOLS}
-    commutations: list[list[Commutation]] = [[] for _ in scales]
+    tables: list[pd.DataFrame] = []
+    frames: Frames | None = None
     for volume in volumes:
-        names.append(volume.name)
         case = _Case(volume, spacing, segment)
-        for index, scale in enumerate(scales):
-            observed, result = case.resampled(scale)
-            scores["resampled"][index].append(result)
-            scores["spacing"][index].append(case.respaced(scale))
-            commutations[index].append(commutation(observed, case.still, scale))
+        observed = {scale: case.resampled(scale) for scale in scales}
+        frames = frames or _frames(case, observed)
+        for scale in scales:
+            for protocol, (found, mask, voxels) in (
+                (
+                    "resampled",
+                    (observed[scale], zoom_mask(case.mask, scale), case.prepared.spacing),
+                ),
+                ("spacing", (case.respaced(scale), case.native_mask, case.native.spacing)),
+            ):
+                true = mask.float()[None]
+                values = scores(found[None], true, voxels)
+                present = true.flatten(2).any(2)
+                tables.append(rows_of(values, [volume.name], regions, protocol, scale, present))
+            values = commutation(observed[scale], case.still, scale)
+            tables.append(rows_of(values, [volume.name], [ALL], "commutation", scale))
             if progress is not None:
                 progress()
-    return ScaleStudy(tuple(names), tuple(regions), tuple(scales), scores, commutations)
+    if frames is None:
+        raise ValueError("there are no volumes")
+    return pd.concat(tables, ignore_index=True), frames
 
 
 class _Case:
@@ -218,19 +140,57 @@ class _Case:
         self.image = torch.from_numpy(self.prepared.image)
         self.still = segment(self.image)
 
-    def resampled(self, scale: float) -> tuple[Tensor, CaseScore]:
-        """The probabilities for the scaled volume, and their score against the scaled mask."""
-        found = self.still if scale == 1 else self.segment(zoom(self.image, scale, dim=3))
-        return found, score(found, zoom_mask(self.mask, scale), self.prepared.spacing)
+    def resampled(self, scale: float) -> Tensor:
+        """The probabilities for the scaled volume."""
+        return self.still if scale == 1 else self.segment(zoom(self.image, scale, dim=3))
 
-    def respaced(self, scale: float) -> CaseScore:
-        """The score at another spacing, on the voxels of the volume as it came."""
+    def respaced(self, scale: float) -> Tensor:
+        """The probabilities at another spacing, on the voxels of the volume as it came."""
         prepared, found = self.prepared, self.still
         if scale != 1:
             prepared = preprocess(self.native, self.spacing / scale)
             found = self.segment(torch.from_numpy(prepared.image))
         there = resample(found.numpy(), prepared.grid, self.native.grid)
-        return score(torch.from_numpy(there).clamp(0, 1), self.native_mask, self.native.spacing)
+        return torch.from_numpy(there).clamp(0, 1)
+
+
+def _frames(case: _Case, observed: dict[float, Tensor]) -> Frames:
+    """Axial slices of the first channel at every scale, at the same places of the patient."""
+    places = [(i + 0.5) / case.image.shape[1] for i in range(case.image.shape[1])]
+    places = [places[i] for i in spread(len(places), _SLICES)]
+    area = case.mask[0].flatten(1).sum(1).tolist()
+    best = min(
+        range(len(places)), key=lambda i: abs(places[i] * len(area) - 0.5 - int(np.argmax(area)))
+    )
+    scales = sorted(observed, reverse=True)
+    stops = {
+        "scale": [f"{scale:g}" for scale in scales],
+        "slice": [f"{100 * place:.0f} %" for place in places],
+    }
+    frames = Frames(
+        case.native.name, stops, scales.index(1.0) * len(places) + best if 1.0 in scales else best
+    )
+    low, high = np.percentile(case.image[0], [1, 99.5])
+    for scale in scales:
+        image = zoom(case.image[:1], scale, dim=3)[0] if scale != 1 else case.image[0]
+        # Shown on the grid of the volume as it is, so that a smaller patient is a smaller picture.
+        fit = ResizeWithPadOrCrop(case.image.shape[1:], value=image.min().item())
+        shown = torch.as_tensor(fit(image[None]))[0]
+        fit = ResizeWithPadOrCrop(case.image.shape[1:])
+        truth = torch.as_tensor(fit(zoom_mask(case.mask, scale))) > 0
+        found = torch.as_tensor(fit(observed[scale])) > 0.5
+        score = dice(found.float()[None], truth.float()[None]).mean().item()
+        for place, name in zip(places, stops["slice"], strict=True):
+            middle = 0.5 + (place - 0.5) * scale
+            index = min(int(middle * shown.shape[0]), shown.shape[0] - 1)
+            frames.add(
+                ((shown[index] - low) / max(high - low, 1e-6)).numpy(),
+                truth[:, index].numpy(),
+                found[:, index].numpy(),
+                f"scale {scale:g}, slice at {name}, Dice of the volume {score:.2f}",
+                case.prepared.spacing[1:],
+            )
+    return frames
 
 
 def zoom_mask(mask: Tensor, factor: float) -> Tensor:
@@ -238,21 +198,52 @@ def zoom_mask(mask: Tensor, factor: float) -> Tensor:
     return (zoom(mask.float(), factor, 3, "linear") > 0.5).to(mask.dtype)
 
 
-def statistics_of(values: Sequence[float]) -> dict[str, float | None]:
-    """Mean, spread and quartiles of what is not NaN; None when nothing is left."""
-    known = torch.tensor(values, dtype=torch.float64)
-    known = known[~known.isnan()]
-    if not len(known):
-        return dict.fromkeys(("mean", "std", "minimum", "q1", "median", "q3", "maximum"))
-    low, q1, median, q3, high = known.quantile(
-        torch.tensor([0, 0.25, 0.5, 0.75, 1], dtype=torch.float64)
-    ).tolist()
+def commutation(observed: Tensor, still: Tensor, factor: float) -> dict[str, Tensor]:
+    """Compare `observed` = p(S f) with S p(f).
+
+    Args:
+        observed: probabilities (R, ...) for the scaled volume.
+        still: probabilities (R, D, H, W) for the volume as it is.
+        factor: by which it was scaled.
+
+    Returns:
+        `error`, `floor` and `agreement`, (1, 1) each; the last is NaN where both masks are empty:
+        they agree, but say nothing.
+    """
+    expected = zoom(still, factor, dim=3).clamp(0, 1)
+    back = zoom(expected, 1 / factor, dim=3, size=still.shape[-3:]).clamp(0, 1)
+    masks = [(p > 0.5).float()[None] for p in (observed, expected)]
+    known = masks[0].flatten(2).any(2) | masks[1].flatten(2).any(2)
     return {
-        "mean": known.mean().item(),
-        "std": known.std().item() if len(known) > 1 else 0.0,
-        "minimum": low,
-        "q1": q1,
-        "median": median,
-        "q3": q3,
-        "maximum": high,
+        "error": torch.tensor([[_relative(observed, expected)]]),
+        "floor": torch.tensor([[_relative(still, back) / 2]]),
+        "agreement": dice(*masks)[known].mean().reshape(1, 1),
     }
+
+
+def _relative(one: Tensor, other: Tensor) -> float:
+    size = one.double().norm() + other.double().norm()
+    return float(2 * (one.double() - other.double()).norm() / size.clamp(min=1e-300))
+
+
+def layer_rows(network: nn.Module, channels: int) -> pd.DataFrame:
+    """The error of every layer for each scaling but the identity, as rows of the table of results.
+
+    Measured on smooth random blobs that are scaled analytically, so that the input is free of
+    interpolation error; see `gcnn.equivariance.layer_errors`. The maps of an ordinary network are
+    plain images, and are compared as such with the same scalings.
+
+    Args:
+        network: from volumes (B, M, D, H, W) to logits.
+        channels: M.
+    """
+    own = getattr(network, "group", None)
+    group = own if isinstance(own, ScaleTranslation) else ScaleTranslation(SCALINGS, dim=3)
+    blobs = Blobs(size=_BLOBS, channels=channels, batch=1, dim=3)
+    tables = []
+    for element, scale in enumerate(group.scales):
+        if scale != 1:
+            for row in layer_errors(network, group, blobs, element).rows:
+                values = {k: torch.tensor([[getattr(row, k)]]) for k in ("error", "own", "floor")}
+                tables.append(rows_of(values, [row.name], [row.kind], "layers", scale))
+    return pd.concat(tables, ignore_index=True)

@@ -1,19 +1,14 @@
 """The tumour study: what is trained, evaluated, reported, predicted and generated."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from rich.table import Table
-
-from experiments.common.findings import shortened, with_spread
 from experiments.running.grid import GridOptions
 from experiments.tumour.augmentation import Augmentation
-from experiments.tumour.comparison import compare, load_runs
 from experiments.tumour.evaluate import EvaluationOptions, evaluate_run
 from experiments.tumour.generated import write_generated
 from experiments.tumour.predict import predict_cases
-from experiments.tumour.report import write_report
+from experiments.tumour.report import main_figures, write_report
 from experiments.tumour.train import TUMOUR, CommonOptions, TrainOptions
 
 
@@ -63,23 +58,6 @@ def generate(
         seed: other seeds give other cases.
     """
     write_generated(out, count, size, spacing, seed)
-
-
-def main_figures(runs: Sequence[Path]) -> Table:
-    """One line for each network, number of cases and augmentation."""
-    members = [member for one in compare(load_runs(runs)) for member in one.members]
-    table = Table(title="Tumour study, Dice of the test cases at several scales")
-    table.add_column("network")
-    for column in ("cases", "size", *(f"at {scale:g}" for scale in members[0].scales)):
-        table.add_column(column, justify="right")
-    for member in members:
-        table.add_row(
-            member.label,
-            str(member.trained_on),
-            shortened(member.runs[0].evaluation["cost"]["parameters"]),
-            *(with_spread(point) for point in member.curve("resampled", "dice")),
-        )
-    return table
 
 
 STUDY = replace(

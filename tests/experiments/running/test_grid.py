@@ -12,9 +12,9 @@ from torch import nn
 
 from experiments.command_line.options import Options, counted
 from experiments.command_line.parser import Command, run_command_line
+from experiments.command_line.typed import command
 from experiments.common.errors import UserError
 from experiments.common.files import write_json
-from experiments.common.repeat import command
 from experiments.running import grid
 from experiments.running.grid import GridOptions, run_grid
 from experiments.running.run_folder import RunFolder

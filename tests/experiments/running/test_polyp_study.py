@@ -13,9 +13,9 @@ import torch
 import yaml
 
 from experiments.command_line.parser import Command, run_command_line
+from experiments.command_line.typed import command
 from experiments.common.errors import UserError
 from experiments.common.networks import parameters
-from experiments.common.repeat import command
 from experiments.polyp.__main__ import main
 from experiments.polyp.networks import build_network, network_arguments
 from experiments.polyp.study import StudyOptions

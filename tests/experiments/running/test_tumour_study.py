@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from experiments.command_line.parser import Command, run_command_line
+from experiments.command_line.typed import command
 from experiments.common.errors import UserError
-from experiments.common.repeat import command
 from experiments.running.run_folder import RunFolder
-from experiments.tumour import evaluate, layers
+from experiments.tumour import evaluate, scaling
 from experiments.tumour.__main__ import main
 from experiments.tumour.study import StudyOptions
 
@@ -31,7 +31,7 @@ NAMES = ["plain_width-2cases-none-seed0", "scale_max-2cases-none-seed0"]
 def small() -> Any:
     """Layers and cost are measured on small volumes."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(layers, "_SIZE", 16)
+        patch.setattr(scaling, "_BLOBS", 16)
         patch.setattr(evaluate, "_COSTED", (16, 16, 32))
         yield
 

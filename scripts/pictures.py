@@ -1,0 +1,140 @@
+"""Draw the pictures of the documentation from the results of runs, and print their tables.
+
+    python -m scripts.pictures turned runs/demo/{plain,p4,steerable_8}-seed0 --out rotation.png
+    python -m scripts.pictures curves runs/kvasir/{plain,p4}-seed0 --out kvasir.png
+    python -m scripts.pictures layers runs/tumour/*seed0 --out layers.png
+
+`turned` shows a generated image turned, with the masks of the first and the last network, beside
+the curves; `curves` the masks and scores against the angle or scale, in Markdown too; `layers` the
+equivariance error after each part of a network. Only `turned` shows an image of the data.
+"""
+
+import argparse
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib as mpl
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from PIL import Image
+
+from experiments.common.files import write_atomically
+from experiments.polyp.pictures import PREDICTION, tinted
+from experiments.polyp.report import STUDY as POLYP
+from experiments.polyp.rotation import inscribed_disc, predict_turned, turn, turn_mask
+from experiments.polyp.train import open_data
+from experiments.results.figures import STYLE, draw_boxes, draw_curves, outline, panels, png_bytes
+from experiments.results.metrics import dice
+from experiments.results.runs import Comparison, load_runs
+from experiments.results.statistics import case_means, outliers
+from experiments.results.study import StudyReport
+from experiments.results.words import with_interval
+from experiments.running.checkpoints import load_network
+from experiments.tumour.report import STUDY as TUMOUR
+
+ANGLES = (0, 45, 90, 225)
+EXPECTED = (1.0, 0.85, 0.0)
+
+
+@torch.no_grad()
+def turned(study: StudyReport, c: Comparison) -> Figure:
+    """The median image turned, with the mask of a network and the outline of the expected one."""
+    agreement = c.rows(network=c.labels[0], metric="agreement")
+    means = case_means(agreement).sort_values()
+    first, last = c.networks[0], c.networks[-1]
+    test = open_data(dict(first.runs[0].evaluation["config"])).dataset_for("test")
+    image = next(i["image"] for i in test if i["name"] == means.index[len(means) // 2])[None]
+    disc = inscribed_disc(image.shape[-1])
+    figure, axes = panels(2 * len(ANGLES) + 1, 13, 2.4, width_ratios=[1] * 2 * len(ANGLES) + [4])
+    for row, network in enumerate((first, last)):
+        trained, _ = load_network(network.runs[0].path)
+        upright = predict_turned(trained, image, 0)
+        for column, angle in enumerate(ANGLES):
+            found = (predict_turned(trained, image, angle) > 0.5).float() * disc
+            expected = turn_mask(upright, angle) * disc
+            pixels = turn(image, angle)[0].movedim(0, -1).double().numpy()
+            picture = tinted(pixels, found[0, 0].bool().numpy(), PREDICTION)
+            picture[outline(expected[0, 0].bool().numpy())] = EXPECTED
+            picture[~disc.numpy()] = 1
+            panel = axes[row * len(ANGLES) + column]
+            panel.imshow(picture, interpolation="nearest")
+            panel.set_title(f"{network.label}, {angle}°\nDice {dice(found, expected).item():.2f}")
+            panel.set_axis_off()
+    draw_curves(axes[-1], c.points(c.labels, "agreement", "rotation"))
+    axes[-1].set(xlabel="angle in degrees", ylabel="agreement of the masks (Dice)")
+    return figure
+
+
+def curves(study: StudyReport, c: Comparison) -> Figure:
+    """How well masks move with the input, the main score, and its boxes; prints the table."""
+    way, metric = study.commutation, next(iter(study.commutation.metrics))
+    figure, (moved, scored, boxes) = panels(3, 11, 3.4)
+    draw_curves(moved, c.points(c.labels, metric, way.name))
+    draw_curves(scored, c.points(c.labels, study.main, study.protocols[0].name))
+    rows = {n: c.rows(network=n, metric=study.main, **study.base) for n in c.labels}
+    groups = {label: case_means(values, "run") for label, values in rows.items()}
+    draw_boxes(boxes, groups, {k: outliers(v, study.main) for k, v in groups.items()})
+    moved.set(xlabel=study.axis, ylabel=metric)
+    scored.set(xlabel=study.axis, ylabel=study.metrics[study.main])
+    boxes.set(ylabel=study.metrics[study.main])
+    for protocol in (*study.protocols, way):
+        parts = study.ways(c, protocol)
+        for name in way.metrics if protocol is way else study.metrics:
+            print(f"\n{protocol.title}: {name}\n\n| network | {' | '.join(parts)} |")
+            print("|---" + "|---:" * len(parts) + "|")
+            for label in c.labels:
+                scores = [with_interval(c.score(label, name, **part)) for part in parts.values()]
+                print(f"| {label} | {' | '.join(scores)} |")
+    return figure
+
+
+def layers(study: StudyReport, c: Comparison) -> Figure:
+    """The error after each part of a network, for the nearest and the farthest scaling."""
+    rows = c.rows(protocol="layers", metric="error")
+    part = rows["case"].str.extract(r"^(\w+)(?:\.(\d+))?").fillna("")
+    rows = rows.assign(part=part[0] + " " + part[1].where(part[0].isin(["encoder", "decoder"]), ""))
+    figure, axes = panels(2, 10, 3.6, sharey=True)
+    for panel, factor in zip(axes, (rows["at"].max(), rows["at"].min()), strict=True):
+        last = rows[rows["at"] == factor].groupby(["network", "part"], sort=False)["value"].last()
+        points = last.rename("mean").reset_index().rename(columns={"part": "at"})
+        draw_curves(panel, points.assign(low=float("nan"), high=float("nan")))
+        panel.set(yscale="log", xlabel="", ylabel="error", title=f"scaled by {factor:g}")
+        panel.tick_params(axis="x", labelrotation=40)
+    return figure
+
+
+def small_png(figure: Figure) -> bytes:
+    """The figure as PNG with 128 colours, a third of the full size: it lives in the repository."""
+    buffer = io.BytesIO()
+    picture = Image.open(io.BytesIO(png_bytes(figure))).convert("RGB")
+    picture.quantize(128, dither=Image.Dither.NONE).save(buffer, "png", optimize=True)
+    return buffer.getvalue()
+
+
+PICTURES: dict[str, Callable[[StudyReport, Comparison], Figure]] = {
+    "turned": turned,
+    "curves": curves,
+    "layers": layers,
+}
+
+
+def main() -> None:
+    """Read the runs, write the picture."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("picture", choices=PICTURES)
+    parser.add_argument("runs", nargs="+", type=Path, help="evaluated runs on the same data")
+    parser.add_argument("--out", type=Path, required=True, help="PNG file to write")
+    options = parser.parse_args()
+    table = pd.read_csv(options.runs[0] / "evaluation" / "results.csv", usecols=["protocol"])
+    study = POLYP if (table["protocol"] == "rotation").any() else TUMOUR
+    with mpl.rc_context(STYLE | {"font.size": 8}):
+        figure = PICTURES[options.picture](
+            study, load_runs(options.runs, study.name, study.settings)
+        )
+        write_atomically(options.out, small_png(figure))
+
+
+if __name__ == "__main__":
+    main()
