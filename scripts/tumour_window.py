@@ -24,11 +24,11 @@ from torch import Tensor, nn
 
 from experiments.common.errors import UserError
 from experiments.common.evaluation import TrainedRun
-from experiments.tumour.datamodule import MULTIPLE, TumourData
+from experiments.data.transforms import prepare
+from experiments.tumour.data import MULTIPLE
 from experiments.tumour.inference import pad_to_multiple, segment
 from experiments.tumour.scaling import SCALES, score, zoom_mask
 from experiments.tumour.train import TUMOUR
-from experiments.tumour.volumes import preprocess
 from gcnn.geometry import zoom
 from gcnn.groups import ScaleTranslation
 from gcnn.layers import GroupPool
@@ -79,13 +79,13 @@ def measure(run: Path) -> Findings:
     own = getattr(network, "project", None)
     if not isinstance(group, ScaleTranslation) or not isinstance(own, GroupPool):
         raise UserError(f"{run}: {trained.config['network']} has no scales to tell apart")
-    if not isinstance(data, TumourData) or data.window is not None:
+    if data.window is not None:
         raise UserError(f"{run}: trained on patches, should be on whole volumes")
     ways = projections(group)
     found = Findings({way: [[] for _ in SCALES] for way in ways}, [], own.mode, {}, {})
     for name in track(data.split.test, run.name, transient=True):
-        volume = preprocess(data.volume(name), data.voxel)
-        image, mask = torch.from_numpy(volume.image), torch.from_numpy(volume.mask)
+        volume = prepare(data.sample(name), spacing=data.voxel)
+        image, mask = volume.values, volume.mask
         found.sizes.append(int(mask[0].sum()))
         for index, scale in enumerate(SCALES):
             scaled, truth = zoom(image, scale, dim=3), zoom_mask(mask, scale)

@@ -15,15 +15,15 @@ import torch
 from torch import Tensor, nn
 
 from experiments.common.cost import cost_of
-from experiments.common.datamodule import StudyData
 from experiments.common.device import choose_device
 from experiments.common.errors import UserError
 from experiments.common.files import write_atomically, write_json
 from experiments.common.metrics import summarise
 from experiments.common.options import Options
 from experiments.common.runs import RunFolder, describe_environment, load_network
-from experiments.common.splits import check_split
 from experiments.common.train import Study
+from experiments.data.module import StudyData
+from experiments.data.split import check_split
 
 __all__ = [
     "REFERENCE",

@@ -10,16 +10,22 @@ import torch
 from torch import nn
 
 from experiments.common.checkpoints import make_record
-from experiments.common.datamodule import StudyData
 from experiments.common.options import Options, check_at_least
 from experiments.common.runs import RunFolder
-from experiments.common.splits import record_split
 from experiments.common.task import SegmentationTask
 from experiments.common.training import HardwareOptions, TrainingOptions, announce, fit
+from experiments.data.module import StudyData
+from experiments.data.split import record_split
 
 __all__ = ["FREE", "RunOptions", "Study", "TrainOptions", "train_run"]
 
-FREE = ("root", "workers", "max_minutes", *(field.name for field in fields(HardwareOptions)))
+FREE = (
+    "root",
+    "cache",
+    "workers",
+    "max_minutes",
+    *(field.name for field in fields(HardwareOptions)),
+)
 """Options that may change when a run is continued: where it runs, not what it computes."""
 
 

@@ -12,8 +12,8 @@ from experiments.common.commands import (
     ReportOptions,
     WhatToEvaluate,
 )
+from experiments.data.generated.polyps import write_generated
 from experiments.polyp.evaluate import EvaluationOptions, evaluate_run
-from experiments.polyp.generated import write_generated
 from experiments.polyp.predict import predict_folder
 from experiments.polyp.report import write_report
 from experiments.polyp.study import StudyOptions, study

@@ -1,15 +1,14 @@
 """The options of the polyp study that several of its commands share."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from experiments.common.errors import UserError
 from experiments.common.options import Options, check_at_least
 from experiments.common.training import HardwareOptions, TrainingOptions
-from experiments.polyp.augmentation import Augmentation
-from experiments.polyp.datamodule import DatasetName, PolypData
-from experiments.polyp.splits import SplitKind
+from experiments.data.augmentation import ImageChange
+from experiments.polyp.data import DatasetName, SplitKind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,18 +18,22 @@ class DataOptions(Options):
     dataset: DatasetName = "generated"
     """generated needs no download; the others are read from --root"""
     root: Path | None = None
-    """folder of the published data set, with images/ and masks/ or Original/ and Ground Truth/"""
+    """folder of the data set: with images/ and masks/ (folder, kvasir), or as published"""
+    regions: list[str] | None = None
+    """the region to outline, where the data set names several"""
+    cache: Path | None = None
+    """folder for prepared images that do not fit into memory; null: in memory"""
     size: int = 96
     """side of the square to which images are resized, in pixels"""
     split: SplitKind = "random"
-    """training, validation and test images at random, or whole video sequences (clinicdb)"""
+    """training, validation and test images at random, or whole video sequences"""
     count: int = 240
     """number of images to generate"""
     lit: bool = False
     """give the generated images a fixed direction of light, polyps and folds"""
     limit_train: int | None = None
     """train with only this many images"""
-    augment: Augmentation = "none"
+    augment: ImageChange = "none"
     """light: mirror, zoom, other exposure; rotate: all that, and turned by any angle"""
     batch_size: int = 8
     """images in a step"""
@@ -49,7 +52,8 @@ class DataOptions(Options):
             raise UserError(f"--dataset {self.dataset}: say where it is with --root")
         if self.dataset == "generated" and self.root is not None:
             raise UserError(
-                f"--root {self.root}: generated data needs none; add --dataset kvasir or clinicdb"
+                f"--root {self.root}: generated data needs none; add --dataset folder, kvasir, "
+                "clinicdb or nnunet"
             )
 
 
@@ -74,15 +78,3 @@ class ArchitectureOptions(Options):
 @dataclass(frozen=True, kw_only=True)
 class CommonOptions(HardwareOptions, TrainingOptions, ArchitectureOptions, DataOptions):
     """What one training and a whole study have in common."""
-
-
-def open_data(options: dict[str, Any]) -> PolypData:
-    """The images that a run with these options trains and is evaluated on.
-
-    Raises:
-        UserError: they are not where the options say, or not right.
-    """
-    names = [field.name for field in fields(DataOptions)]
-    arguments = {name: options[name] for name in names if name != "root"}
-    root = None if options["root"] is None else Path(options["root"])
-    return PolypData(root=root, seed=options["seed"], **arguments)

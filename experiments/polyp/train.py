@@ -5,8 +5,9 @@ from typing import Any
 
 from experiments.common.train import Study, train_run
 from experiments.common.train import TrainOptions as AnyTrainOptions
+from experiments.polyp.data import open_data
 from experiments.polyp.networks import build_network, check_network, network_arguments
-from experiments.polyp.options import CommonOptions, open_data
+from experiments.polyp.options import CommonOptions
 
 __all__ = ["POLYP", "TrainOptions", "train"]
 

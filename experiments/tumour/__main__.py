@@ -13,8 +13,8 @@ from experiments.common.commands import (
     WhatToEvaluate,
 )
 from experiments.common.options import check_positive
+from experiments.data.generated.tumours import write_generated
 from experiments.tumour.evaluate import EvaluationOptions, evaluate_run
-from experiments.tumour.generated import write_generated
 from experiments.tumour.options import check_cube
 from experiments.tumour.predict import predict_cases
 from experiments.tumour.report import write_report

@@ -35,13 +35,15 @@ from experiments.common.evaluation import (
 )
 from experiments.common.metrics import bad_values, summarise
 from experiments.common.options import Options
-from experiments.tumour.datamodule import MULTIPLE, TumourData
+from experiments.data.cases import Sample
+from experiments.data.module import StudyData
+from experiments.data.transforms import prepare
+from experiments.tumour.data import MULTIPLE
 from experiments.tumour.inference import choose_tile, segment
 from experiments.tumour.layers import layer_tables
 from experiments.tumour.overlays import overlay
 from experiments.tumour.scaling import MEAN, METRICS, SCALES, Metric, ScaleStudy, scale_study
 from experiments.tumour.train import TUMOUR
-from experiments.tumour.volumes import Volume, preprocess
 
 __all__ = ["EvaluationOptions", "evaluate_run"]
 
@@ -86,8 +88,6 @@ def evaluate_run(
     """
     trained = TrainedRun.open(TUMOUR, run, options.device)
     data = trained.data
-    if not isinstance(data, TumourData):
-        raise TypeError(f"{data} is no data of this study")
     tile = choose_tile(options.tile, data.window)
     study = _scale_all(trained, data, options.scales, tile)
     scores = _scores(study)
@@ -95,7 +95,7 @@ def evaluate_run(
     files: dict[str, str | bytes] = {"per_case.csv": _table(study, scores)}
     pictures: list[dict[str, Any]] = []
     for name, why in choose_by_score(means["dice"]).items():
-        file, volume = picture_file(name), preprocess(data.volume(name), data.voxel)
+        file, volume = picture_file(name), prepare(data.sample(name), spacing=data.voxel)
         files[file] = _picture(trained, data, volume, tile, means["dice"][name])
         pictures.append({"name": name, "reasons": why, "file": file})
     evaluation = trained.record(options) | {
@@ -125,13 +125,13 @@ def evaluate_run(
 
 
 def _scale_all(
-    trained: TrainedRun, data: TumourData, scales: Sequence[float], tile: int
+    trained: TrainedRun, data: StudyData, scales: Sequence[float], tile: int
 ) -> ScaleStudy:
     names = data.split.test
 
-    def volumes() -> Iterator[Volume]:
+    def volumes() -> Iterator[Sample]:
         for name in names:
-            yield data.volume(name)
+            yield data.sample(name)
 
     with Progress(transient=True, disable=not sys.stdout.isatty()) as progress:
         title = f"scaling the test cases ({trained.config['network']})"
@@ -163,15 +163,15 @@ def _summary(metric: Metric, values: dict[str, float]) -> dict[str, Any]:
 
 
 def _picture(
-    trained: TrainedRun, data: TumourData, volume: Volume, tile: int, score: float
+    trained: TrainedRun, data: StudyData, volume: Sample, tile: int, score: float
 ) -> bytes:
     if volume.mask is None:
         raise UserError(f"{volume.name} has no segmentation")
-    found = segment(trained.network, torch.from_numpy(volume.image), tile) > 0.5
+    found = segment(trained.network, volume.values, tile) > 0.5
     shown = next((name for name in _SHOWN_BEST if name in data.modalities), data.modalities[0])
     return overlay(
-        volume.image[data.modalities.index(shown)],
-        volume.mask,
+        volume.image[data.modalities.index(shown)].numpy(),
+        volume.mask.numpy(),
         found.numpy(),
         data.regions,
         volume.spacing,

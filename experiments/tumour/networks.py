@@ -8,7 +8,8 @@ from typing import Any
 from torch import nn
 
 from experiments.common.errors import UserError
-from experiments.tumour.datamodule import MULTIPLE, TumourData
+from experiments.data.module import StudyData
+from experiments.tumour.data import MULTIPLE
 from gcnn import models
 
 __all__ = ["NETWORKS", "build_network", "check_network", "network_arguments"]
@@ -50,7 +51,7 @@ def build_network(
     return network
 
 
-def network_arguments(options: dict[str, Any], data: TumourData) -> dict[str, Any]:
+def network_arguments(options: dict[str, Any], data: StudyData) -> dict[str, Any]:
     """What `build_network` needs for a run with these options on these data."""
     name = options["network"]
     architecture = {"norm": options["norm"]}

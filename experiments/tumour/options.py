@@ -1,16 +1,15 @@
 """The options of the tumour study that several of its commands share."""
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from experiments.common.errors import UserError
 from experiments.common.options import Options, check_at_least, check_positive
 from experiments.common.training import HardwareOptions, TrainingOptions
-from experiments.tumour.augmentation import Augmentation
-from experiments.tumour.datamodule import MULTIPLE, DatasetName, TumourData
-from experiments.tumour.labels import RegionSet
+from experiments.data.augmentation import VolumeChange
+from experiments.tumour.data import MULTIPLE, DatasetName
 
 
 def check_cube(name: str, edge: int | None) -> None:
@@ -26,17 +25,19 @@ class DataOptions(Options):
     dataset: DatasetName = "generated"
     """generated needs no download; the others are read from --root"""
     root: Path | None = None
-    """folder of the published data set: a folder for each case (brats), or Task01 (msd)"""
+    """folder of the data set: a folder for each case (brats), or with imagesTr/ (msd, nnunet)"""
     modalities: list[str] | None = None
     """which to use, such as flair t1ce; null: all there are"""
-    regions: RegionSet = "whole"
-    """what to outline: the whole tumour; or all: the whole, its core and what is enhancing in it"""
+    regions: list[str] | None = None
+    """what to outline, by name, or all; null: the whole of a brain tumour, of other data all"""
     spacing: float = 2.0
     """edge of the voxels to which volumes are brought, in millimetres"""
     validation_cases: int | None = None
     """cases to choose the best epoch by; null: 15 %"""
     test_cases: int | None = None
     """cases for the test; null: 15 %"""
+    cache: Path | None = None
+    """folder for prepared volumes that do not fit into memory; null: in memory"""
     patch: int | None = None
     """train on cubes of this edge in voxels, a multiple of 16; null: on whole volumes"""
     count: int = 48
@@ -60,7 +61,7 @@ class DataOptions(Options):
             raise UserError(f"--dataset {self.dataset}: say where it is with --root")
         if self.dataset == "generated" and self.root is not None:
             raise UserError(
-                f"--root {self.root}: generated data needs none; add --dataset brats or msd"
+                f"--root {self.root}: generated data needs none; add --dataset brats, msd or nnunet"
             )
 
 
@@ -123,22 +124,10 @@ class CaseOptions(Options):
 
     train_cases: int | None = None
     """train on only this many cases"""
-    augment: Augmentation = "none"
+    augment: VolumeChange = "none"
     """flip: mirrored left to right; scale: that, and zoomed by 0.7 to 1.1"""
 
     def check(self) -> None:
         """Raises `UserError` for a number out of range."""
         if self.train_cases is not None:
             check_at_least("train_cases", self.train_cases, 1)
-
-
-def open_data(options: dict[str, Any]) -> TumourData:
-    """The volumes that a run with these options trains and is evaluated on.
-
-    Raises:
-        UserError: they are not where the options say, or not right.
-    """
-    names = [field.name for field in (*fields(DataOptions), *fields(CaseOptions))]
-    arguments = {name: options[name] for name in names if name != "root"}
-    root = None if options["root"] is None else Path(options["root"])
-    return TumourData(root=root, seed=options["seed"], **arguments)

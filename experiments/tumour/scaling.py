@@ -26,9 +26,9 @@ import torch
 from torch import Tensor
 
 from experiments.common.metrics import dice_by_region, hausdorff_95, iou_by_region, soft_dice
+from experiments.data.cases import Sample
+from experiments.data.transforms import prepare, restore
 from experiments.tumour.commutation import Commutation, commutation
-from experiments.tumour.grids import resample
-from experiments.tumour.volumes import Volume, preprocess
 from gcnn.geometry import zoom
 
 __all__ = [
@@ -166,7 +166,7 @@ class ScaleStudy:
 
 def scale_study(
     segment: Segment,
-    volumes: Iterable[Volume],
+    volumes: Iterable[Sample],
     regions: Sequence[str],
     spacing: float,
     scales: Sequence[float] = SCALES,
@@ -206,16 +206,16 @@ def scale_study(
 class _Case:
     """One volume, preprocessed and segmented as it is once."""
 
-    def __init__(self, volume: Volume, spacing: float, segment: Segment) -> None:
+    def __init__(self, volume: Sample, spacing: float, segment: Segment) -> None:
         self.native = volume
         self.spacing = spacing
         self.segment = segment
-        self.prepared = preprocess(volume, spacing)
+        self.prepared = prepare(volume, spacing=spacing)
         if volume.mask is None or self.prepared.mask is None:
             raise ValueError(f"{volume.name} has no segmentation to compare with")
-        self.native_mask = torch.from_numpy(volume.mask)
-        self.mask = torch.from_numpy(self.prepared.mask)
-        self.image = torch.from_numpy(self.prepared.image)
+        self.native_mask = volume.mask
+        self.mask = self.prepared.mask
+        self.image = self.prepared.values
         self.still = segment(self.image)
 
     def resampled(self, scale: float) -> tuple[Tensor, CaseScore]:
@@ -227,10 +227,9 @@ class _Case:
         """The score at another spacing, on the voxels of the volume as it came."""
         prepared, found = self.prepared, self.still
         if scale != 1:
-            prepared = preprocess(self.native, self.spacing / scale)
-            found = self.segment(torch.from_numpy(prepared.image))
-        there = resample(found.numpy(), prepared.grid, self.native.grid)
-        return score(torch.from_numpy(there).clamp(0, 1), self.native_mask, self.native.spacing)
+            prepared = prepare(self.native, spacing=self.spacing / scale)
+            found = self.segment(prepared.values)
+        return score(restore(prepared, found), self.native_mask, self.native.spacing)
 
 
 def zoom_mask(mask: Tensor, factor: float) -> Tensor:

@@ -10,7 +10,7 @@ from experiments.common.findings import shortened, with_spread
 from experiments.common.options import check_at_least
 from experiments.common.repeat import command
 from experiments.common.study import GridOptions, Steps, check_distinct, run_study
-from experiments.tumour.augmentation import Augmentation
+from experiments.data.augmentation import VolumeChange
 from experiments.tumour.comparison import compare, load_runs
 from experiments.tumour.evaluate import EvaluationOptions, evaluate_run
 from experiments.tumour.networks import check_network
@@ -33,7 +33,7 @@ class StudyOptions(EvaluationOptions, CommonOptions, GridOptions):
     """widths of the scale-equivariant networks; the others follow. null: 4 8 16 32"""
     train_cases: list[int] = field(default_factory=lambda: [16])
     """train every network on each of these numbers of cases"""
-    augment: list[Augmentation] = field(default_factory=lambda: ["none"])
+    augment: list[VolumeChange] = field(default_factory=lambda: ["none"])
     """train every network with each of these: none, flip, scale"""
     # Enough for each of them to learn the generated data, and little enough for two cores.
     count: int = 32

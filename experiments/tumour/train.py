@@ -5,8 +5,9 @@ from typing import Any
 
 from experiments.common.train import Study, train_run
 from experiments.common.train import TrainOptions as AnyTrainOptions
+from experiments.tumour.data import open_data
 from experiments.tumour.networks import build_network, check_network, network_arguments
-from experiments.tumour.options import CaseOptions, CommonOptions, open_data
+from experiments.tumour.options import CaseOptions, CommonOptions
 
 __all__ = ["TUMOUR", "TrainOptions", "train"]
 

@@ -8,8 +8,8 @@ import torch
 from experiments.common.checkpoints import make_record
 from experiments.common.files import write_json
 from experiments.common.runs import RunFolder
+from experiments.polyp.data import open_data
 from experiments.polyp.networks import build_network, network_arguments
-from experiments.polyp.options import open_data
 from experiments.polyp.train import TrainOptions
 
 SIZE = 32

@@ -13,10 +13,10 @@ from torch.utils.data import DataLoader
 
 from experiments.common.checkpoints import make_record
 from experiments.common.errors import UserError
-from experiments.common.order import EpochOrder
 from experiments.common.runs import RunFolder
 from experiments.common.task import SegmentationTask
 from experiments.common.training import HardwareOptions, TrainingOptions, fit
+from experiments.data.order import EpochOrder
 
 CPU = HardwareOptions(accelerator="cpu")
 

@@ -12,11 +12,11 @@ from PIL import Image
 
 from experiments.common.errors import UserError
 from experiments.common.runs import RunFolder, load_network
+from experiments.data.transforms import prepare
 from experiments.tumour import evaluate, inference, layers
+from experiments.tumour.data import open_data
 from experiments.tumour.evaluate import EvaluationOptions, evaluate_run
-from experiments.tumour.options import open_data
 from experiments.tumour.scaling import METRICS, PROTOCOLS
-from experiments.tumour.volumes import preprocess
 from tests.experiments.tumour_runs import SIZE, TEST_CASES, finished_run
 
 QUICK = EvaluationOptions(scales=[0.8, 1.0], device="cpu")
@@ -53,7 +53,7 @@ def test_scores_are_those_of_the_best_checkpoint_on_the_test_cases(run: Path) ->
         with torch.no_grad():
             found = network(item["image"][None])[0] > 0
         # Nothing that is found in the padding around the patient counts.
-        edges = preprocess(data.volume(item["name"]), data.voxel).grid.shape
+        edges = prepare(data.sample(item["name"]), spacing=data.voxel).image.shape[1:]
         padded = item["mask"].shape[1:]
         starts = [(there - here) // 2 for there, here in zip(padded, edges, strict=True)]
         place = (..., *(slice(a, a + n) for a, n in zip(starts, edges, strict=True)))

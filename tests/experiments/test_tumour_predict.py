@@ -14,8 +14,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from experiments.common.errors import UserError
+from experiments.data.generated.tumours import write_generated
+from experiments.data.layouts.brats import nested
 from experiments.tumour import predict
-from experiments.tumour.generated import write_generated
 from experiments.tumour.predict import predict_cases
 from tests.experiments.polyp_runs import finished_run as finished_polyp_run
 from tests.experiments.tumour_cases import save_brats
@@ -45,7 +46,7 @@ def options(**others: Any) -> dict[str, Any]:
     return {
         "modalities": list(NAMED),
         "dataset": "generated",
-        "regions": "whole",
+        "labels": {"whole": [1, 2, 4]},
         "spacing": 1.5,
         "patch": None,
     } | others
@@ -159,7 +160,8 @@ def test_the_header_is_that_of_the_input_but_for_the_values(tmp_path: Path) -> N
 def test_regions_become_the_labels_of_the_data_set(
     dataset: str, name: str, labels: set[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record = options(dataset=dataset, regions="all")
+    regions = nested(1, 2, 3) if dataset == "msd" else nested(2, 1, 4)
+    record = options(dataset=dataset, labels={name: list(v) for name, v in regions.items()})
     monkeypatch.setattr(predict, "load_network", lambda _: (Brightest(3).eval(), record))
     folder = save_case(tmp_path / name)
     (written,) = predict_cases("any.ckpt", [folder], tmp_path / "out", device="cpu")

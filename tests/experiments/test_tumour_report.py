@@ -47,7 +47,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Evaluated runs: a scale network on two numbers of cases, once twice, and a plain one."""
     root = tmp_path_factory.mktemp("runs")
     made = [
-        finished_run(root / name, network, seed, train_cases=cases, regions="all")
+        finished_run(root / name, network, seed, train_cases=cases, regions=["all"])
         for name, (network, cases, seed) in GRID.items()
     ]
     for run in made:

@@ -9,8 +9,8 @@ import torch
 from experiments.common.errors import UserError
 from experiments.common.runs import RunFolder, load_network
 from experiments.common.task import SegmentationTask
+from experiments.tumour.data import open_data
 from experiments.tumour.networks import NETWORKS, build_network, network_arguments
-from experiments.tumour.options import open_data
 from experiments.tumour.train import TrainOptions, train
 
 TINY = {
@@ -43,7 +43,10 @@ def trained(tmp_path_factory):
 def test_a_run_can_be_loaded_and_says_what_it_was(trained):
     network, config = load_network(trained)
     assert network(torch.rand(1, 4, 32, 32, 32)).shape == (1, 3, 32, 32, 32)
-    assert config == RunFolder(trained).config() | {"modalities": ["flair", "t1", "t1ce", "t2"]}
+    assert config == RunFolder(trained).config() | {
+        "modalities": ["flair", "t1", "t1ce", "t2"],
+        "labels": {"whole": [1, 2, 4], "core": [1, 4], "enhancing": [4]},
+    }
     assert (config["train_cases"], config["regions"], config["augment"]) == (3, "all", "scale")
     assert len(json.loads((trained / "split.json").read_text())["train"]) == 3
     assert RunFolder(trained).result()["epochs"] == 2
@@ -121,7 +124,7 @@ def test_the_window_is_that_of_the_scale_networks_alone(tmp_path):
         ({"train_cases": 0}, "--train_cases 0"),
         ({"spacing": 0.0}, "--spacing 0.0"),
         ({"dataset": "brats"}, "--dataset brats: say where it is with --root"),
-        ({"root": "/tmp"}, "needs none; add --dataset brats or msd"),
+        ({"root": "/tmp"}, "needs none; add --dataset brats, msd or nnunet"),
         ({"batch_size": 0}, "--batch_size 0"),
         ({"patch": 24}, "--patch 24: must be a multiple of 16"),
         ({"seed": -1}, "--seed -1"),
@@ -133,6 +136,6 @@ def test_a_training_that_makes_no_sense_is_refused(changes, message, tmp_path):
 
 
 def test_more_cases_than_there_are_are_refused_before_anything_is_made(tmp_path):
-    with pytest.raises(UserError, match="there are 8: ask for fewer"):
+    with pytest.raises(UserError, match="there are 8: give more data, or ask for fewer"):
         train(options(tmp_path / "run", train_cases=20))
     assert not (tmp_path / "run").exists()

@@ -8,8 +8,8 @@ import torch
 from experiments.common.checkpoints import make_record
 from experiments.common.files import write_json
 from experiments.common.runs import RunFolder
+from experiments.tumour.data import open_data
 from experiments.tumour.networks import build_network, network_arguments
-from experiments.tumour.options import open_data
 from experiments.tumour.train import TrainOptions
 
 SIZE = 24
