@@ -17,7 +17,8 @@ MAY_IMPORT = {
 }
 MAY_IMPORT |= {
     "gcnn/equivariance": {f"gcnn.{package}" for package in LIBRARY},
-    "experiments/common": {"gcnn"},
+    "experiments/data": {"experiments.common.errors", "experiments.common.files"},
+    "experiments/common": {"gcnn", "experiments.data"},
 }
 OURS = ("gcnn", "experiments", "benchmarks", "tests")
 

@@ -77,7 +77,7 @@ class TrainedRun:
         where = choose_device(device)
         network, _ = load_network(folder.path)
         data = study.open_data(config)
-        check_split(folder, data.split)
+        check_split(folder.split_file, data.split)
         return cls(study, folder, config, network.to(where), data, where)
 
     def record(self, options: Options) -> dict[str, Any]:

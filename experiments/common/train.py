@@ -98,7 +98,7 @@ def train_run(study: Study, options: TrainOptions) -> dict[str, Any]:
         return result
     data = study.open_data(config)
     folder.prepare(config, FREE)
-    record_split(folder, data.split)
+    record_split(folder.split_file, data.split)
     torch.manual_seed(options.seed)
     arguments = study.network_arguments(config, data)
     network = study.build_network(**arguments)

@@ -37,8 +37,6 @@ from monai.transforms import (
     ThresholdIntensityd,
 )
 
-__all__ = ["IMAGE_CHANGES", "VOLUME_CHANGES", "ImageChange", "VolumeChange", "augmentation"]
-
 ImageChange: TypeAlias = Literal["none", "light", "rotate"]
 IMAGE_CHANGES: tuple[ImageChange, ...] = get_args(ImageChange)
 VolumeChange: TypeAlias = Literal["none", "flip", "scale"]

@@ -13,8 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
-__all__ = ["foreground"]
-
 STRAY = 0.05
 """The largest share of what is not 0 that lies outside the head where the skull was removed."""
 

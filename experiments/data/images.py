@@ -16,8 +16,6 @@ from scipy.ndimage import maximum_filter
 from experiments.common.errors import UserError
 from experiments.data.cases import Case, Sample, region_masks
 
-__all__ = ["SUFFIXES", "Pixels", "open_image", "read_image", "read_pair"]
-
 Pixels: TypeAlias = NDArray[np.uint8]
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif")

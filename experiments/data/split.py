@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
 from experiments.common.errors import UserError
 from experiments.common.files import read_json, write_json
-from experiments.common.runs import RunFolder
 from experiments.data.cases import natural_key
 
 Part: TypeAlias = Literal["train", "validation", "test"]
@@ -131,34 +131,34 @@ def split_groups(groups: Mapping[str, str], seed: int) -> Split:
     return _build("sequence", seed, parts)
 
 
-def record_split(folder: RunFolder, split: Split) -> None:
+def record_split(file: Path, split: Split) -> None:
     """Writes the split of a run that begins; of one that continues, checks that it is the same.
 
     Raises:
         UserError: the data gives another split now.
     """
-    if not folder.split_file.exists():
-        write_json(folder.split_file, split.to_dict())
-    elif read_json(folder.split_file) != split.to_dict():
+    if not file.exists():
+        write_json(file, split.to_dict())
+    elif read_json(file) != split.to_dict():
         raise UserError(
-            f"{folder.split_file}: the data gives another split now than when this run began; "
+            f"{file}: the data gives another split now than when this run began; "
             "put the data back as it was, or give another folder"
         )
 
 
-def check_split(folder: RunFolder, now: Split) -> None:
+def check_split(file: Path, now: Split) -> None:
     """Checks that a run is evaluated on the samples that it kept for that.
 
     Raises:
         UserError: the data gives other samples now, or the record is broken.
     """
-    recorded, expected = read_json(folder.split_file), now.to_dict()
+    recorded, expected = read_json(file), now.to_dict()
     if not isinstance(recorded, dict) or not recorded.keys() >= expected.keys():
-        raise UserError(f"{folder.split_file}: is no record of a split")
+        raise UserError(f"{file}: is no record of a split")
     changed = [part for part in PARTS if recorded[part] != expected[part]]
     if changed:
         raise UserError(
-            f"{folder.split_file}: the data gives other {' and '.join(changed)} samples now than "
+            f"{file}: the data gives other {' and '.join(changed)} samples now than "
             "when this run was trained; put the data back as it was, or train again"
         )
 

@@ -27,8 +27,6 @@ from experiments.common.errors import UserError
 from experiments.data.cases import Sample
 from experiments.data.foreground import foreground
 
-__all__ = ["Prepared", "pad", "prepare", "resized_shape", "restore"]
-
 SAME_SPACING = 1e-3
 """Spacings that differ by less than this share are the same: nothing is resampled."""
 

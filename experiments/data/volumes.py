@@ -20,8 +20,6 @@ from torch import Tensor
 from experiments.common.errors import UserError
 from experiments.data.cases import Case, Sample, region_masks
 
-__all__ = ["AXES", "SUFFIXES", "Header", "as_in_file", "read_header", "read_volume"]
-
 SUFFIXES = (".nii.gz", ".nii")
 
 AXES = "SPL"

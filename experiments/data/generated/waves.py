@@ -8,8 +8,6 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Field", "plane_waves"]
-
 Field: TypeAlias = NDArray[np.floating[Any]]
 
 

@@ -15,8 +15,6 @@ from experiments.common.errors import UserError
 from experiments.data.cases import Source
 from experiments.data.layouts import brats, decathlon, folder, nnunet
 
-__all__ = ["find"]
-
 
 def find(layout: str, root: Path, channels: Sequence[str] | None = None) -> Source:
     """The cases of a data set.

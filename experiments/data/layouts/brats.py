@@ -21,8 +21,6 @@ from experiments.data.cases import Case, Regions, Source, natural_key
 from experiments.data.layouts.files import stem
 from experiments.data.volumes import SUFFIXES
 
-__all__ = ["SEGMENTATION", "find", "modality_name", "modality_names", "nested", "regions_for"]
-
 SYNONYMS: Mapping[str, str] = {
     "t2f": "flair",
     "t1n": "t1",

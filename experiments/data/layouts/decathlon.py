@@ -21,8 +21,6 @@ from experiments.data.layouts.files import (
 )
 from experiments.data.volumes import SUFFIXES
 
-__all__ = ["find", "modalities"]
-
 BRAIN_TUMOURS = {"edema": 1, "non-enhancing tumor": 2, "enhancing tumour": 3}
 """The labels of Task01."""
 

@@ -10,8 +10,6 @@ from experiments.common.errors import UserError
 from experiments.common.files import read_json
 from experiments.data.cases import Regions, natural_key
 
-__all__ = ["channel_order", "files_by_name", "read_table", "refuse_alone", "regions_of", "stem"]
-
 
 def stem(path: Path, suffixes: Sequence[str]) -> str | None:
     """The name of a file without its suffix; None for other files, and for hidden ones."""

@@ -21,8 +21,6 @@ from experiments.data.cases import Case, Source
 from experiments.data.images import SUFFIXES
 from experiments.data.layouts.files import files_by_name, refuse_alone
 
-__all__ = ["LAYOUTS", "find"]
-
 LAYOUTS: Mapping[str, tuple[str, str]] = {
     "folder": ("images", "masks"),
     "kvasir": ("images", "masks"),

@@ -15,8 +15,6 @@ from experiments.data.layouts import decathlon, files
 from experiments.data.layouts.brats import SEGMENTATION, modality_name
 from experiments.data.volumes import SUFFIXES
 
-__all__ = ["find_inputs", "stem"]
-
 
 def find_inputs(inputs: Sequence[Path], modalities: Sequence[str]) -> list[Case]:
     """The cases in some folders or files.

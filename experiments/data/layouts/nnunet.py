@@ -22,8 +22,6 @@ from experiments.data.layouts.files import (
     regions_of,
 )
 
-__all__ = ["find"]
-
 
 def find(root: Path, asked: tuple[str, ...] | None) -> Source:
     """The training cases of a data set.

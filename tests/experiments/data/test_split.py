@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from experiments.common.errors import UserError
-from experiments.common.runs import RunFolder
 from experiments.data.order import EpochOrder
 from experiments.data.split import PARTS, check_split, record_split, split_cases, split_groups
 
@@ -80,18 +79,18 @@ def test_no_part_is_empty_and_fewer_than_three_groups_are_refused():
 
 
 def test_the_record_of_a_split_is_kept_and_compared(tmp_path: Path):
-    folder = RunFolder(tmp_path)
-    record_split(folder, split_cases(NAMES, 0))
+    file = tmp_path / "split.json"
+    record_split(file, split_cases(NAMES, 0))
     for check in (record_split, check_split):
-        check(folder, split_cases(NAMES, 0))
+        check(file, split_cases(NAMES, 0))
     with pytest.raises(UserError, match="another split now than when this run began"):
-        record_split(folder, split_cases(NAMES, 1))
+        record_split(file, split_cases(NAMES, 1))
     with pytest.raises(UserError, match="gives other train samples now"):
-        check_split(folder, split_cases(NAMES, 0, {"train": 5}))
+        check_split(file, split_cases(NAMES, 0, {"train": 5}))
     for broken in ([], {"train": []}):
-        folder.split_file.write_text(json.dumps(broken))
+        file.write_text(json.dumps(broken))
         with pytest.raises(UserError, match="is no record of a split"):
-            check_split(folder, split_cases(NAMES, 0))
+            check_split(file, split_cases(NAMES, 0))
 
 
 def test_an_order_holds_every_index_once_with_the_epoch_of_the_moment():
