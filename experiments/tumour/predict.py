@@ -80,8 +80,9 @@ def predict_cases(
             masks = predict_masks(network, volume, options["spacing"], edge)
             regions = _regions(options, case.name)
             content = _nifti(labels_of(masks, regions), volume, case.files[0])
-        except UserError as error:
-            print(f"error: {error}", file=sys.stderr)
+        except (UserError, MemoryError) as error:
+            told = str(error) or f"{case.name} does not fit into memory"
+            print(f"error: {told}", file=sys.stderr)
             failed.append(case.name)
             continue
         write_atomically(overlay_file, _overlay(volume, masks, tuple(regions)))

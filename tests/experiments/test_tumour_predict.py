@@ -17,7 +17,7 @@ from experiments.common.errors import UserError
 from experiments.data.generated.tumours import write_generated
 from experiments.data.layouts.brats import nested
 from experiments.tumour import predict
-from experiments.tumour.predict import predict_cases
+from experiments.tumour.predict import predict_cases, predict_masks
 from tests.experiments.polyp_runs import finished_run as finished_polyp_run
 from tests.experiments.tumour_cases import save_brats
 from tests.experiments.tumour_runs import finished_run
@@ -233,9 +233,14 @@ def test_a_volume_smaller_than_the_stride_is_padded(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("brightest")
-@pytest.mark.parametrize("fault", ["truncated", "nan", "no nifti", "other grid"])
+@pytest.mark.parametrize(
+    "fault", ["truncated", "nan", "no nifti", "other grid", "absurd spacing", "memory"]
+)
 def test_a_broken_case_is_named_and_the_others_are_done(
-    fault: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    fault: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     save_case(tmp_path / "cases" / "fine")
     file = save_case(tmp_path / "cases" / "broken") / "broken_t1.nii.gz"
@@ -248,11 +253,22 @@ def test_a_broken_case_is_named_and_the_others_are_done(
         save(file, values, image.affine)
     elif fault == "no nifti":
         file.write_text("not a volume")
+    elif fault == "absurd spacing":
+        save(file, values, image.affine * [1e4, 1e4, 1e4, 1])
+    elif fault == "memory":
+
+        def too_large(network: nn.Module, volume: Any, *others: Any) -> Tensor:
+            if volume.name == "broken":
+                raise MemoryError
+            return predict_masks(network, volume, *others)
+
+        monkeypatch.setattr(predict, "predict_masks", too_large)
     else:
         save(file, values[:-1], image.affine)
     with pytest.raises(UserError, match=r"1 of 2 cases could not be segmented \(broken\)"):
         predict_cases("any.ckpt", [tmp_path / "cases"], tmp_path / "out", device="cpu")
-    assert str(file) in capsys.readouterr().err
+    told = "broken does not fit into memory" if fault == "memory" else str(file)
+    assert told in capsys.readouterr().err
     assert sorted(f.name for f in (tmp_path / "out").iterdir()) == [
         "fine_mask.nii.gz",
         "fine_overlay.png",
