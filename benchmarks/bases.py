@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks import tables
-from experiments.polyp.generated import generate
+from experiments.data.generated.polyps import generate
 from gcnn import equivariance, filters, groups, layers
 
 SIZE = 48

@@ -23,7 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks import tables
 from benchmarks.cost import forward, inference, step
 from benchmarks.measure import ratio, settle_allocator
-from experiments.polyp.generated import generate
+from experiments.data.generated.polyps import generate
 from gcnn import layers
 from gcnn.geometry import grid_points
 from gcnn.groups import P4, Group, SteerableSE2

@@ -22,9 +22,9 @@ from PIL import Image
 
 from experiments.common.files import write_atomically
 from experiments.polyp.pictures import PREDICTION, tinted
-from experiments.polyp.report import STUDY as POLYP
+from experiments.polyp.report import STUDY as REPORT
 from experiments.polyp.rotation import inscribed_disc, predict_turned, turn, turn_mask
-from experiments.polyp.train import open_data
+from experiments.polyp.train import POLYP
 from experiments.results.figures import STYLE, draw_boxes, draw_curves, outline, panels, png_bytes
 from experiments.results.metrics import dice
 from experiments.results.runs import Comparison, load_runs
@@ -44,7 +44,7 @@ def turned(study: StudyReport, c: Comparison) -> Figure:
     agreement = c.rows(network=c.labels[0], metric="agreement")
     means = case_means(agreement).sort_values()
     first, last = c.networks[0], c.networks[-1]
-    test = open_data(dict(first.runs[0].evaluation["config"])).dataset_for("test")
+    test = POLYP.open_data(dict(first.runs[0].evaluation["config"])).dataset_for("test")
     image = next(i["image"] for i in test if i["name"] == means.index[len(means) // 2])[None]
     disc = inscribed_disc(image.shape[-1])
     figure, axes = panels(2 * len(ANGLES) + 1, 13, 2.4, width_ratios=[1] * 2 * len(ANGLES) + [4])
@@ -128,7 +128,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="PNG file to write")
     options = parser.parse_args()
     table = pd.read_csv(options.runs[0] / "evaluation" / "results.csv", usecols=["protocol"])
-    study = POLYP if (table["protocol"] == "rotation").any() else TUMOUR
+    study = REPORT if (table["protocol"] == "rotation").any() else TUMOUR
     with mpl.rc_context(STYLE | {"font.size": 8}):
         figure = PICTURES[options.picture](
             study, load_runs(options.runs, study.name, study.settings)

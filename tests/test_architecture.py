@@ -18,14 +18,21 @@ MAY_IMPORT = {
 MAY_IMPORT |= {
     "gcnn/equivariance": {f"gcnn.{package}" for package in LIBRARY},
     "experiments/command_line": {"experiments.common"},
-    "experiments/running": {"gcnn", "experiments.common", "experiments.command_line"},
-    "experiments/common": {"gcnn", "experiments.command_line", "experiments.running"},
+    "experiments/running": {
+        "gcnn",
+        "experiments.common",
+        "experiments.command_line",
+        "experiments.data",
+    },
     "experiments/results": {
         "gcnn",
         "experiments.common",
         "experiments.command_line",
+        "experiments.data",
         "experiments.running",
     },
+    "experiments/data": {"experiments.common"},
+    "experiments/common": {"gcnn"},
 }
 OURS = ("gcnn", "experiments", "benchmarks", "tests")
 

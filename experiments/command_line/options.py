@@ -1,6 +1,6 @@
 """Options as frozen dataclasses: what the command line shows, what a run folder records."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields, make_dataclass
 from inspect import signature
 from pathlib import Path
@@ -43,16 +43,21 @@ class Options:
         }
 
 
-def options_of(kind: type, *without: str) -> type[Options]:
-    """Options with the names, types, defaults and descriptions of the parameters of a class."""
-    hints = get_type_hints(kind.__init__)
-    parameters = [one for one in signature(kind).parameters.values() if one.name not in without]
+def options_of(make: Callable[..., Any], *without: str) -> type[Options]:
+    """Options with the names, types, defaults and descriptions of parameters.
+
+    Args:
+        make: a function or class that takes them.
+        without: parameters that are no options here.
+    """
+    hints = get_type_hints(make.__init__ if isinstance(make, type) else make)
+    parameters = [one for one in signature(make).parameters.values() if one.name not in without]
     members = [(one.name, hints[one.name], field(default=one.default)) for one in parameters]
     return make_dataclass(
-        f"{kind.__name__}Options",
+        f"{make.__name__}Options",
         members,
         bases=(Options,),
-        namespace={"__doc__": kind.__doc__},
+        namespace={"__doc__": make.__doc__},
         frozen=True,
         kw_only=True,
     )

@@ -16,14 +16,12 @@ from torch.nn import functional
 from experiments.common.errors import UserError
 from experiments.common.files import write_atomically
 from experiments.common.inference import probabilities
-from experiments.polyp.images import Pixels, read_image
+from experiments.data.images import SUFFIXES, Pixels, read_image
 from experiments.polyp.pictures import PREDICTION, tinted
 from experiments.running.checkpoints import load_network
 from experiments.running.hardware import choose_device
 
-__all__ = ["EXTENSIONS", "predict_folder", "predict_mask"]
-
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp")
+__all__ = ["predict_folder", "predict_mask"]
 
 
 def predict_folder(
@@ -96,9 +94,9 @@ def predict_mask(
 def _find(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder of images")
-    files = sorted(f for f in folder.iterdir() if f.suffix.lower() in EXTENSIONS and f.is_file())
+    files = sorted(f for f in folder.iterdir() if f.suffix.lower() in SUFFIXES and f.is_file())
     if not files:
-        raise UserError(f"{folder} holds no images ({', '.join(EXTENSIONS)})")
+        raise UserError(f"{folder} holds no images ({', '.join(SUFFIXES)})")
     return files
 
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from experiments.data.generated.polyps import write_generated
 from experiments.polyp.evaluate import EvaluationOptions, evaluate_run
-from experiments.polyp.generated import write_generated
 from experiments.polyp.predict import predict_folder
 from experiments.polyp.report import main_figures, write_report
 from experiments.polyp.train import POLYP, CommonOptions, TrainOptions

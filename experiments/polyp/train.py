@@ -5,7 +5,7 @@ from typing import Literal
 
 from experiments.command_line.options import check_at_least, options_of
 from experiments.common.errors import UserError
-from experiments.polyp.datamodule import PolypData
+from experiments.polyp.data import polyp_data
 from experiments.polyp.networks import build_network, check_network, network_arguments
 from experiments.running.study import Study
 from experiments.running.training_options import CommonOptions as AnyCommonOptions
@@ -13,7 +13,7 @@ from experiments.running.training_options import TrainOptions as AnyTrainOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class CommonOptions(options_of(PolypData, "seed"), AnyCommonOptions):
+class CommonOptions(options_of(polyp_data, "seed"), AnyCommonOptions):
     """The images, and what all networks have in common."""
 
     kernel_size: int = 3
@@ -47,10 +47,8 @@ POLYP = Study(
     samples="images",
     about="Rotation-equivariant and ordinary U-Nets on polyps in colonoscopy images.",
     train=TrainOptions,
-    data=PolypData,
+    data=polyp_data,
     network_arguments=lambda options, data: network_arguments(options),
     build_network=build_network,
 )
 """The training; `experiments.polyp.study` adds what is done with the trained networks."""
-
-open_data = POLYP.open_data

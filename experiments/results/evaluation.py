@@ -25,10 +25,10 @@ import torch
 from torch import Tensor, nn
 
 from experiments.command_line.options import Options
-from experiments.common.datamodule import StudyData
 from experiments.common.errors import UserError
 from experiments.common.files import write_atomically, write_json
-from experiments.common.splits import check_split
+from experiments.data.module import StudyData
+from experiments.data.split import check_split
 from experiments.results.cost import cost_of
 from experiments.results.frames import Frames
 from experiments.results.statistics import case_means, estimate, outliers
@@ -74,7 +74,7 @@ class TrainedRun:
         where = choose_device(device)
         network, _ = load_network(folder.path, study)
         data = study.open_data(config)
-        check_split(folder, data.split)
+        check_split(folder.split_file, data.split)
         return cls(study, folder, config, network.to(where), data, where)
 
     def cost(self, images: Tensor, repeats: int = 11) -> dict[str, Any]:

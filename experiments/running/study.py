@@ -14,8 +14,8 @@ from rich.table import Table
 from torch import nn
 
 from experiments.command_line.options import Options
-from experiments.common.datamodule import StudyData
-from experiments.common.splits import record_split
+from experiments.data.module import StudyData
+from experiments.data.split import record_split
 from experiments.running.callbacks import announce
 from experiments.running.checkpoints import make_record
 from experiments.running.fit import fit
@@ -101,7 +101,7 @@ def train_run(study: Study, options: TrainOptions) -> dict[str, Any]:
     options.require_devices()
     data = study.open_data(config)
     folder.prepare(config, FREE)
-    record_split(folder, data.split)
+    record_split(folder.split_file, data.split)
     torch.manual_seed(options.seed)
     arguments = study.network_arguments(config, data)
     network = study.build_network(**arguments)

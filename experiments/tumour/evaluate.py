@@ -18,14 +18,16 @@ from rich.progress import Progress
 
 from experiments.command_line.options import Options
 from experiments.common.errors import UserError
+from experiments.data.cases import Sample
+from experiments.data.module import StudyData
+from experiments.data.transforms import prepare
 from experiments.results.evaluation import TrainedRun, choose_by_score, write_evaluation
 from experiments.results.statistics import case_means
-from experiments.tumour.datamodule import MULTIPLE, TumourData
+from experiments.tumour.data import MULTIPLE
 from experiments.tumour.inference import choose_tile, segment
 from experiments.tumour.overlays import overlay
 from experiments.tumour.scaling import SCALES, layer_rows, measure_scaling
 from experiments.tumour.train import TUMOUR
-from experiments.tumour.volumes import Volume, preprocess
 
 __all__ = ["BASE", "EvaluationOptions", "evaluate_run"]
 
@@ -73,8 +75,6 @@ def evaluate_run(
     """
     trained = TrainedRun.open(TUMOUR, run, options.device)
     data = trained.data
-    if not isinstance(data, TumourData):
-        raise TypeError(f"{data} is no data of this study")
     tile = choose_tile(options.tile, data.window)
     names = data.split.test
     with Progress(transient=True, disable=not sys.stdout.isatty()) as progress:
@@ -82,7 +82,7 @@ def evaluate_run(
         bar = progress.add_task(title, total=len(names) * len(options.scales))
         table, frames = measure_scaling(
             lambda image: segment(trained.network, image, tile),
-            (data.volume(name) for name in names),
+            (data.sample(name) for name in names),
             data.regions,
             data.voxel,
             options.scales,
@@ -93,7 +93,7 @@ def evaluate_run(
     score = case_means(rows)
     pictures = {}
     for name, why in choose_by_score(rows).items():
-        volume = preprocess(data.volume(name), data.voxel)
+        volume = prepare(data.sample(name), spacing=data.voxel)
         png = _picture(trained, data, volume, tile, score.get(name, math.nan))
         pictures[name] = (why, png)
     about = {
@@ -106,15 +106,15 @@ def evaluate_run(
 
 
 def _picture(
-    trained: TrainedRun, data: TumourData, volume: Volume, tile: int, score: float
+    trained: TrainedRun, data: StudyData, volume: Sample, tile: int, score: float
 ) -> bytes:
     if volume.mask is None:
         raise UserError(f"{volume.name} has no segmentation")
-    found = segment(trained.network, torch.from_numpy(volume.image), tile) > 0.5
+    found = segment(trained.network, volume.values, tile) > 0.5
     shown = next((name for name in _SHOWN_BEST if name in data.modalities), data.modalities[0])
     return overlay(
-        volume.image[data.modalities.index(shown)],
-        volume.mask,
+        volume.image[data.modalities.index(shown)].numpy(),
+        volume.mask.numpy(),
         found.numpy(),
         data.regions,
         volume.spacing,

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from experiments.common.inference import probabilities
-from experiments.tumour.datamodule import MULTIPLE
+from experiments.tumour.data import MULTIPLE
 
 __all__ = ["LARGEST", "choose_tile", "pad_to_multiple", "segment"]
 
@@ -73,7 +73,7 @@ def segment(network: nn.Module, image: Tensor, tile: int = LARGEST) -> Tensor:
         network: from (B, M, D, H, W) to logits (B, R, D, H, W).
         image: on any device.
         tile: edge in voxels of the cubes through which a larger image is seen, a multiple of
-            `datamodule.MULTIPLE`; see `experiments.common.inference.probabilities`.
+            `data.MULTIPLE`; see `experiments.common.inference.probabilities`.
 
     Returns:
         float32, on the CPU.

@@ -13,7 +13,8 @@ import torch
 
 from experiments.common.errors import UserError
 from experiments.common.networks import parameters, require_network
-from experiments.tumour.datamodule import MULTIPLE, TumourData
+from experiments.data.module import StudyData
+from experiments.tumour.data import MULTIPLE
 from gcnn.groups import ScaleTranslation
 from gcnn.models import UNet
 
@@ -110,7 +111,7 @@ def _widths_with(
     return min(itertools.product(*choices), key=lambda widths: abs(parameters(widths) - wanted))
 
 
-def network_arguments(options: dict[str, Any], data: TumourData) -> dict[str, Any]:
+def network_arguments(options: dict[str, Any], data: StudyData) -> dict[str, Any]:
     """What `build_network` needs for a run with these options on these data."""
     name = options["network"]
     architecture = {"norm": options["norm"]}

@@ -24,7 +24,7 @@ def overlay(
     truth: NDArray[Any] | None,
     found: NDArray[Any],
     regions: Sequence[str],
-    spacing: tuple[float, float, float],
+    spacing: Sequence[float],
     title: str,
 ) -> bytes:
     """A PNG with an axial, a coronal and a sagittal slice, drawn to scale.

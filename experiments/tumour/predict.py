@@ -11,21 +11,21 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from rich.progress import track
-from torch import nn
+from torch import Tensor, nn
 
 from experiments.common.errors import UserError
 from experiments.common.files import write_atomically
+from experiments.data.cases import Case, Regions, Sample, labels_of
+from experiments.data.checks import say
+from experiments.data.layouts.brats import regions_for
+from experiments.data.layouts.inputs import find_inputs
+from experiments.data.transforms import prepare, restore
+from experiments.data.volumes import as_in_file, read_header, read_volume
 from experiments.running.checkpoints import load_network
 from experiments.running.hardware import choose_device
-from experiments.tumour.grids import as_in_file, resample
 from experiments.tumour.inference import LARGEST, choose_tile, segment
-from experiments.tumour.inputs import find_inputs
-from experiments.tumour.labels import REGIONS, ConventionName, labels_of
 from experiments.tumour.overlays import overlay
-from experiments.tumour.sources import Case
-from experiments.tumour.volumes import Volume, preprocess, read_case
 
 __all__ = ["predict_cases", "predict_masks"]
 
@@ -75,15 +75,17 @@ def predict_cases(
     for case in track(cases, "predicting", transient=True, disable=not sys.stdout.isatty()):
         mask_file, overlay_file = _targets(case, out)
         try:
-            volume = read_case(case, REGIONS[options["regions"]])
+            say(read_header(path, case.name).note for path in case.files)
+            volume = read_volume(case, [])
             masks = predict_masks(network, volume, options["spacing"], edge)
-            convention = _convention(options["dataset"], case.name)
-            content = _nifti(labels_of(masks, convention), volume, next(iter(case.images.values())))
-        except UserError as error:
-            print(f"error: {error}", file=sys.stderr)
+            regions = _regions(options, case.name)
+            content = _nifti(labels_of(masks, regions), volume, case.files[0])
+        except (UserError, MemoryError) as error:
+            told = str(error) or f"{case.name} does not fit into memory"
+            print(f"error: {told}", file=sys.stderr)
             failed.append(case.name)
             continue
-        write_atomically(overlay_file, _overlay(volume, masks, REGIONS[options["regions"]]))
+        write_atomically(overlay_file, _overlay(volume, masks, tuple(regions)))
         write_atomically(mask_file, content)
         written.append(mask_file)
     if failed:
@@ -95,8 +97,8 @@ def predict_cases(
 
 
 def predict_masks(
-    network: nn.Module, volume: Volume, spacing: float, tile: int = LARGEST
-) -> NDArray[np.uint8]:
+    network: nn.Module, volume: Sample, spacing: float, tile: int = LARGEST
+) -> Tensor:
     """Masks (R, D, H, W) of the regions on the grid of a volume as it came, 0 and 1.
 
     The volume is preprocessed as the training volumes were; the probabilities are brought back to
@@ -111,15 +113,17 @@ def predict_masks(
     Raises:
         UserError: a modality is the same everywhere in the brain.
     """
-    prepared = preprocess(volume, spacing)
-    found = segment(network, torch.from_numpy(prepared.image), tile).numpy()
-    return (resample(found, prepared.grid, volume.grid) > 0.5).astype(np.uint8)
+    prepared = prepare(volume, spacing=spacing)
+    found = restore(prepared, segment(network, prepared.values, tile))
+    return (found > 0.5).to(torch.uint8)
 
 
-def _convention(dataset: str, name: str) -> ConventionName:
-    if dataset == "msd":
-        return "msd"
-    return "brats2023" if name.lower().startswith("brats-") else "brats"
+def _regions(options: dict[str, Any], name: str) -> Regions:
+    """The regions of the network with the labels that a case of this name has for them."""
+    trained = {region: tuple(labels) for region, labels in options["labels"].items()}
+    if options["dataset"] in ("msd", "nnunet"):
+        return trained
+    return {region: regions_for(name)[region] for region in trained}
 
 
 def _targets(case: Case, out: Path) -> tuple[Path, Path]:
@@ -141,7 +145,7 @@ def _check_targets(cases: Sequence[Case], out: Path, overwrite: bool) -> None:
                 )
 
 
-def _nifti(labels: NDArray[np.uint8], volume: Volume, file: Path) -> bytes:
+def _nifti(labels: Tensor, volume: Sample, file: Path) -> bytes:
     """The bytes of a NIfTI file as `file` is, with other values.
 
     Args:
@@ -155,11 +159,12 @@ def _nifti(labels: NDArray[np.uint8], volume: Volume, file: Path) -> bytes:
     header["cal_min"] = header["cal_max"] = 0
     header["descrip"] = b"segmentation"
     kind: Any = type(original)
-    values = as_in_file(labels, volume.file)
+    values = as_in_file(labels, volume)
     # Time 0: two files with the same content are the same file.
     compressed: bytes = gzip.compress(kind(values, None, header).to_bytes(), mtime=0)
     return compressed
 
 
-def _overlay(volume: Volume, masks: NDArray[np.uint8], regions: Sequence[str]) -> bytes:
-    return overlay(volume.image[0], None, masks, regions, volume.spacing, volume.name)
+def _overlay(volume: Sample, masks: Tensor, regions: Sequence[str]) -> bytes:
+    image = volume.values[0].numpy()
+    return overlay(image, None, masks.numpy(), regions, volume.spacing, volume.name)

@@ -38,11 +38,11 @@ import torch
 from monai.transforms.croppad.array import ResizeWithPadOrCrop
 from torch import Tensor, nn
 
+from experiments.data.cases import Sample
+from experiments.data.transforms import prepare, restore
 from experiments.results.frames import Frames, spread
 from experiments.results.metrics import dice, scores
 from experiments.results.table import rows_of
-from experiments.tumour.grids import resample
-from experiments.tumour.volumes import Volume, preprocess
 from gcnn.equivariance import Blobs, layer_errors
 from gcnn.geometry import zoom
 from gcnn.groups import ScaleTranslation
@@ -74,7 +74,7 @@ Segment: TypeAlias = Callable[[Tensor], Tensor]
 
 def measure_scaling(
     segment: Segment,
-    volumes: Iterable[Volume],
+    volumes: Iterable[Sample],
     regions: Sequence[str],
     spacing: float,
     scales: Sequence[float] = SCALES,
@@ -128,16 +128,16 @@ def measure_scaling(
 class _Case:
     """One volume, preprocessed and segmented as it is once."""
 
-    def __init__(self, volume: Volume, spacing: float, segment: Segment) -> None:
+    def __init__(self, volume: Sample, spacing: float, segment: Segment) -> None:
         self.native = volume
         self.spacing = spacing
         self.segment = segment
-        self.prepared = preprocess(volume, spacing)
+        self.prepared = prepare(volume, spacing=spacing)
         if volume.mask is None or self.prepared.mask is None:
             raise ValueError(f"{volume.name} has no segmentation to compare with")
-        self.native_mask = torch.from_numpy(volume.mask)
-        self.mask = torch.from_numpy(self.prepared.mask)
-        self.image = torch.from_numpy(self.prepared.image)
+        self.native_mask = volume.mask
+        self.mask = self.prepared.mask
+        self.image = self.prepared.values
         self.still = segment(self.image)
 
     def resampled(self, scale: float) -> Tensor:
@@ -148,10 +148,9 @@ class _Case:
         """The probabilities at another spacing, on the voxels of the volume as it came."""
         prepared, found = self.prepared, self.still
         if scale != 1:
-            prepared = preprocess(self.native, self.spacing / scale)
-            found = self.segment(torch.from_numpy(prepared.image))
-        there = resample(found.numpy(), prepared.grid, self.native.grid)
-        return torch.from_numpy(there).clamp(0, 1)
+            prepared = prepare(self.native, spacing=self.spacing / scale)
+            found = self.segment(prepared.values)
+        return restore(prepared, found)
 
 
 def _frames(case: _Case, observed: dict[float, Tensor]) -> Frames:

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from experiments.data.augmentation import VolumeChange
+from experiments.data.generated.tumours import write_generated
 from experiments.running.grid import GridOptions
-from experiments.tumour.augmentation import Augmentation
 from experiments.tumour.evaluate import EvaluationOptions, evaluate_run
-from experiments.tumour.generated import write_generated
 from experiments.tumour.predict import predict_cases
 from experiments.tumour.report import main_figures, write_report
 from experiments.tumour.train import TUMOUR, CommonOptions, TrainOptions
@@ -33,7 +33,7 @@ class StudyOptions(EvaluationOptions, CommonOptions, GridOptions):
     """widths of the scale-equivariant networks; the others follow. null: 4 8 16 32"""
     train_cases: list[int] = field(default_factory=lambda: [16])
     """train every network on each of these numbers of cases"""
-    augment: list[Augmentation] = field(default_factory=lambda: ["none"])
+    augment: list[VolumeChange] = field(default_factory=lambda: ["none"])
     """train every network with each of these: none, flip, scale"""
     # Enough for each of them to learn the generated data, and little enough for two cores.
     count: int = 32

@@ -5,14 +5,14 @@ from typing import Literal
 
 from experiments.command_line.options import check_at_least, options_of
 from experiments.common.errors import UserError
+from experiments.data.augmentation import VolumeChange
 from experiments.running.study import Study
 from experiments.running.training_options import CommonOptions as AnyCommonOptions
 from experiments.running.training_options import TrainOptions as AnyTrainOptions
-from experiments.tumour.augmentation import Augmentation
-from experiments.tumour.datamodule import TumourData
+from experiments.tumour.data import tumour_data
 from experiments.tumour.networks import build_network, check_network, network_arguments
 
-DataOptions = options_of(TumourData, "seed", "train_cases", "augment")
+DataOptions = options_of(tumour_data, "seed", "train_cases", "augment")
 """What all trainings of a study have in common; the others are different from one to the next."""
 
 
@@ -44,7 +44,7 @@ class TrainOptions(CommonOptions, AnyTrainOptions):
     """widths of the scale-equivariant networks; the others follow. null: 4 8 16 32"""
     train_cases: int | None = None
     """train on only this many cases"""
-    augment: Augmentation = "none"
+    augment: VolumeChange = "none"
     """flip: mirrored left to right; scale: that, and zoomed by 0.7 to 1.1"""
 
     def check(self) -> None:
@@ -58,10 +58,8 @@ TUMOUR = Study(
     samples="cases",
     about="Scale-equivariant and ordinary 3D U-Nets on brain tumours in MRI.",
     train=TrainOptions,
-    data=TumourData,
+    data=tumour_data,
     network_arguments=network_arguments,
     build_network=build_network,
 )
 """The training; `experiments.tumour.study` adds what is done with the trained networks."""
-
-open_data = TUMOUR.open_data

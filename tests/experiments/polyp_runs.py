@@ -7,7 +7,7 @@ import torch
 
 from experiments.common.files import write_json
 from experiments.polyp.networks import build_network, network_arguments
-from experiments.polyp.train import TrainOptions, open_data
+from experiments.polyp.train import POLYP, TrainOptions
 from experiments.running.checkpoints import make_record
 from experiments.running.run_folder import RunFolder
 
@@ -21,7 +21,7 @@ def finished_run(path: Path, network: str = "p4", seed: int = 0, **options: Any)
     config = TrainOptions(out=path, network=network, seed=seed, **choices).config()
     folder = RunFolder(path)
     folder.prepare(config)
-    write_json(folder.split_file, open_data(config).split.to_dict())
+    write_json(folder.split_file, POLYP.open_data(config).split.to_dict())
     torch.manual_seed(seed)
     arguments = network_arguments(config)
     weights = build_network(**arguments).state_dict()

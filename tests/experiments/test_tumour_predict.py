@@ -14,9 +14,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from experiments.common.errors import UserError
+from experiments.data.generated.tumours import write_generated
+from experiments.data.layouts.brats import nested
 from experiments.tumour import predict
-from experiments.tumour.generated import write_generated
-from experiments.tumour.predict import predict_cases
+from experiments.tumour.predict import predict_cases, predict_masks
 from tests.experiments.polyp_runs import finished_run as finished_polyp_run
 from tests.experiments.tumour_cases import save_brats
 from tests.experiments.tumour_runs import finished_run
@@ -45,7 +46,7 @@ def options(**others: Any) -> dict[str, Any]:
     return {
         "modalities": list(NAMED),
         "dataset": "generated",
-        "regions": "whole",
+        "labels": {"whole": [1, 2, 4]},
         "spacing": 1.5,
         "patch": None,
     } | others
@@ -159,7 +160,8 @@ def test_the_header_is_that_of_the_input_but_for_the_values(tmp_path: Path) -> N
 def test_regions_become_the_labels_of_the_data_set(
     dataset: str, name: str, labels: set[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record = options(dataset=dataset, regions="all")
+    regions = nested(1, 2, 3) if dataset == "msd" else nested(2, 1, 4)
+    record = options(dataset=dataset, labels={name: list(v) for name, v in regions.items()})
     monkeypatch.setattr(predict, "load_network", lambda _: (Brightest(3).eval(), record))
     folder = save_case(tmp_path / name)
     (written,) = predict_cases("any.ckpt", [folder], tmp_path / "out", device="cpu")
@@ -231,9 +233,14 @@ def test_a_volume_smaller_than_the_stride_is_padded(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("brightest")
-@pytest.mark.parametrize("fault", ["truncated", "nan", "no nifti", "other grid"])
+@pytest.mark.parametrize(
+    "fault", ["truncated", "nan", "no nifti", "other grid", "absurd spacing", "memory"]
+)
 def test_a_broken_case_is_named_and_the_others_are_done(
-    fault: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    fault: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     save_case(tmp_path / "cases" / "fine")
     file = save_case(tmp_path / "cases" / "broken") / "broken_t1.nii.gz"
@@ -246,11 +253,22 @@ def test_a_broken_case_is_named_and_the_others_are_done(
         save(file, values, image.affine)
     elif fault == "no nifti":
         file.write_text("not a volume")
+    elif fault == "absurd spacing":
+        save(file, values, image.affine * [1e4, 1e4, 1e4, 1])
+    elif fault == "memory":
+
+        def too_large(network: nn.Module, volume: Any, *others: Any) -> Tensor:
+            if volume.name == "broken":
+                raise MemoryError
+            return predict_masks(network, volume, *others)
+
+        monkeypatch.setattr(predict, "predict_masks", too_large)
     else:
         save(file, values[:-1], image.affine)
     with pytest.raises(UserError, match=r"1 of 2 cases could not be segmented \(broken\)"):
         predict_cases("any.ckpt", [tmp_path / "cases"], tmp_path / "out", device="cpu")
-    assert str(file) in capsys.readouterr().err
+    told = "broken does not fit into memory" if fault == "memory" else str(file)
+    assert told in capsys.readouterr().err
     assert sorted(f.name for f in (tmp_path / "out").iterdir()) == [
         "fine_mask.nii.gz",
         "fine_overlay.png",
@@ -338,7 +356,7 @@ def test_modalities_not_named_in_training_are_found_by_the_names_that_training_f
 
 
 def test_a_run_folder_and_its_checkpoint_give_the_same_masks(tmp_path: Path) -> None:
-    run = finished_run(tmp_path / "run", "scale_max", regions="all")
+    run = finished_run(tmp_path / "run", "scale_max", regions=["all"])
     write_generated(tmp_path / "cases", count=2, size=24)
     checkpoint = run / "checkpoints" / "best.ckpt"
     first = predict_cases(run, [tmp_path / "cases"], tmp_path / "a", device="cpu")

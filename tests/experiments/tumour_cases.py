@@ -1,5 +1,7 @@
 """Small examinations in the layouts of the brain-tumour data sets, made on the spot."""
 
+import json
+
 import nibabel as nib
 import numpy as np
 
@@ -59,3 +61,9 @@ def save_msd(root, number, channels=4, seed=None):
     image = np.stack([brain(seed=[seed, channel]) for channel in range(channels)], axis=-1)
     save_nifti(root / "imagesTr" / name, image)
     save_nifti(root / "labelsTr" / name, outline(labels=(1, 2, 3)))
+    labels = ["background", "edema", "non-enhancing tumor", "enhancing tumour"]
+    table = {
+        "modality": dict(zip("0123", ["FLAIR", "T1w", "t1gd", "T2w"], strict=True)),
+        "labels": {str(label): name for label, name in enumerate(labels)},
+    }
+    (root / "dataset.json").write_text(json.dumps(table))

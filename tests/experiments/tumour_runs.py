@@ -9,7 +9,7 @@ from experiments.common.files import write_json
 from experiments.running.checkpoints import make_record
 from experiments.running.run_folder import RunFolder
 from experiments.tumour.networks import build_network, network_arguments
-from experiments.tumour.train import TrainOptions, open_data
+from experiments.tumour.train import TUMOUR, TrainOptions
 
 SIZE = 24
 TEST_CASES = 3
@@ -27,7 +27,7 @@ def finished_run(path: Path, network: str = "plain_width", seed: int = 0, **opti
     config = TrainOptions(out=path, network=network, seed=seed, **choices).config()
     folder = RunFolder(path)
     folder.prepare(config)
-    data = open_data(config)
+    data = TUMOUR.open_data(config)
     write_json(folder.split_file, data.split.to_dict())
     torch.manual_seed(seed)
     arguments = network_arguments(config, data)

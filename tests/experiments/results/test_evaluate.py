@@ -14,6 +14,7 @@ from PIL import Image
 
 from experiments.command_line.options import Options
 from experiments.common.errors import UserError
+from experiments.data.transforms import prepare
 from experiments.polyp import evaluate as polyp
 from experiments.polyp.train import POLYP
 from experiments.results import evaluation
@@ -22,7 +23,6 @@ from experiments.running.run_folder import RunFolder
 from experiments.tumour import evaluate as tumour
 from experiments.tumour import inference, scaling
 from experiments.tumour.train import TUMOUR
-from experiments.tumour.volumes import preprocess
 from tests.experiments import polyp_runs, tumour_runs
 
 
@@ -46,7 +46,7 @@ STUDIES = {
         "p4",
     ),
     "tumour": Studied(
-        lambda path, **more: tumour_runs.finished_run(path, "scale_max", regions="all", **more),
+        lambda path, **more: tumour_runs.finished_run(path, "scale_max", regions=["all"], **more),
         tumour.evaluate_run,
         tumour.EvaluationOptions(scales=[0.8, 1.0], device="cpu"),
         tumour.BASE,
@@ -114,7 +114,7 @@ def test_scores_of_volumes_are_those_of_the_best_checkpoint(runs: dict[str, Path
         with torch.no_grad():
             found = network(item["image"][None])[0] > 0
         # Nothing that is found in the padding around the patient counts.
-        edges = preprocess(data.volume(item["name"]), data.voxel).grid.shape
+        edges = prepare(data.sample(item["name"]), spacing=data.voxel).values.shape[1:]
         padded = item["mask"].shape[1:]
         starts = [(there - here) // 2 for there, here in zip(padded, edges, strict=True)]
         place = (..., *(slice(a, a + n) for a, n in zip(starts, edges, strict=True)))
@@ -249,7 +249,7 @@ def test_a_run_of_the_other_study_is_refused(runs: dict[str, Path]) -> None:
     ("change", "message"),
     [
         (lambda split: split | {"test": split["test"][1:]}, "the data gives other test samples"),
-        (lambda _: {"kind": "random", "seed": 0}, "has no train, validation, test"),
+        (lambda _: {"kind": "random", "seed": 0}, "is no record of a split"),
     ],
 )
 def test_a_split_that_is_not_that_of_the_data_is_refused(

@@ -55,7 +55,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
         polyp_runs.finished_run(root / "polyp" / "p4-1", "p4", seed=1),
     ]
     volumes = [
-        tumour_runs.finished_run(root / name, network, seed, train_cases=cases, regions="all")
+        tumour_runs.finished_run(root / name, network, seed, train_cases=cases, regions=["all"])
         for name, (network, cases, seed) in GRID.items()
     ]
     with pytest.MonkeyPatch.context() as patch:

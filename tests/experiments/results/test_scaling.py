@@ -7,15 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from monai.data.meta_tensor import MetaTensor
 from torch import Tensor
 
-from experiments.tumour.grids import Grid
+from experiments.data.cases import Sample
 from experiments.tumour.scaling import PROTOCOLS, commutation, measure_scaling, zoom_mask
-from experiments.tumour.volumes import Volume
 from gcnn.geometry import zoom
 
 
-def volume(name: str = "case", radius: float = 9.0, spacing: float = 1.0) -> Volume:
+def volume(name: str = "case", radius: float = 9.0, spacing: float = 1.0) -> Sample:
     """A bright ball in a grey one in air, and its mask; both about the centre of the grid."""
     shape = (32, 36, 40)
     axes = np.meshgrid(*((np.arange(n) - (n - 1) / 2) * spacing for n in shape), indexing="ij")
@@ -23,10 +23,9 @@ def volume(name: str = "case", radius: float = 9.0, spacing: float = 1.0) -> Vol
     rng = np.random.default_rng(0)
     image = np.where(distance < 15, 1.0 + 0.01 * rng.standard_normal(shape), 0.0)
     image[distance < radius] += 4.0
-    affine = np.diag([spacing, spacing, spacing, 1.0])
-    mask = (distance < radius)[None].astype(np.uint8)
-    grid = Grid(shape, affine)
-    return Volume(name, image[None].astype(np.float32), mask, affine, grid)
+    affine = torch.diag(torch.tensor([spacing, spacing, spacing, 1.0], dtype=torch.float64))
+    mask = torch.from_numpy((distance < radius)[None].astype(np.uint8))
+    return Sample(name, MetaTensor(torch.from_numpy(image[None]).float(), affine), mask)
 
 
 def bright(image: Tensor) -> Tensor:
@@ -41,7 +40,7 @@ def small(image: Tensor) -> Tensor:
     return torch.sigmoid(9.0 - distance)[None]
 
 
-def measure(segment: Any, *volumes: Volume, spacing: float = 1.0, scales: Any = (0.7, 1.0)) -> Any:
+def measure(segment: Any, *volumes: Sample, spacing: float = 1.0, scales: Any = (0.7, 1.0)) -> Any:
     return measure_scaling(segment, volumes, ["whole"], spacing, scales)[0]
 
 
@@ -117,14 +116,14 @@ def test_nothing_found_of_what_is_there_and_an_absent_region_are_told_apart() ->
 
 @pytest.mark.parametrize("factor", [0.7, 0.9, 1.0])
 def test_probabilities_that_scale_with_the_volume_commute(factor: float) -> None:
-    still = bright(torch.from_numpy(volume().image))
+    still = bright(volume().values)
     found = commutation(zoom(still, factor, dim=3).clamp(0, 1), still, factor)
     assert found["error"].item() == pytest.approx(0, abs=1e-6) and found["agreement"].item() == 1
     assert (found["floor"].item() == 0) == (factor == 1) and found["floor"].item() < 0.12
 
 
 def test_the_error_of_a_network_that_finds_nothing_at_one_scale_is_two() -> None:
-    still = bright(torch.from_numpy(volume().image))
+    still = bright(volume().values)
     found = commutation(torch.zeros_like(zoom(still, 0.8, dim=3)), still, 0.8)
     assert found["error"].item() == pytest.approx(2.0) and found["agreement"].item() == 0
 
@@ -153,6 +152,6 @@ def test_what_cannot_be_studied_is_refused() -> None:
     with pytest.raises(ValueError, match="no volumes"):
         measure(bright)
     one = volume()
-    bare = Volume(one.name, one.image, None, one.affine, one.file)
+    bare = Sample(one.name, one.image, None)
     with pytest.raises(ValueError, match="case has no segmentation"):
         measure(bright, bare)

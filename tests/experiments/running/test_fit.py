@@ -12,7 +12,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from experiments.common.errors import UserError
-from experiments.common.order import EpochOrder
+from experiments.data.order import EpochOrder
 from experiments.running.checkpoints import make_record
 from experiments.running.fit import fit
 from experiments.running.hardware import HardwareOptions

@@ -91,7 +91,7 @@ def test_the_grid_is_every_network_on_all_cases_with_all_augmentation_and_seeds(
     "changes",
     [
         {},
-        {"networks": ["scale_max"], "seeds": [1, 2], "channels": None, "regions": "all"},
+        {"networks": ["scale_max"], "seeds": [1, 2], "channels": None, "regions": ["all"]},
         {"dataset": "brats", "root": Path("/a folder/BraTS"), "modalities": ["flair", "t1ce"]},
         {"train_cases": [10, 15, 25], "augment": ["none", "scale"], "scales": [0.7, 1.0]},
     ],

@@ -13,7 +13,7 @@ from experiments.running.run_folder import RunFolder
 from experiments.running.study import train_run
 from experiments.running.task import SegmentationTask
 from experiments.tumour.networks import NETWORKS, build_network, network_arguments
-from experiments.tumour.train import TUMOUR, TrainOptions, open_data
+from experiments.tumour.train import TUMOUR, TrainOptions
 
 TINY = {
     "network": "plain_width",
@@ -38,14 +38,17 @@ def weights(run):
 def trained(tmp_path_factory):
     """A finished run with all regions and scale augmentation."""
     run = tmp_path_factory.mktemp("trained") / "run"
-    train_run(TUMOUR, options(run, train_cases=3, regions="all", augment="scale"))
+    train_run(TUMOUR, options(run, train_cases=3, regions=["all"], augment="scale"))
     return run
 
 
 def test_a_run_can_be_loaded_and_says_what_it_was(trained):
     network, config = load_network(trained)
     assert network(torch.rand(1, 4, 32, 32, 32)).shape == (1, 3, 32, 32, 32)
-    assert config == RunFolder(trained).config() | {"modalities": ["flair", "t1", "t1ce", "t2"]}
+    assert config == RunFolder(trained).config() | {
+        "modalities": ["flair", "t1", "t1ce", "t2"],
+        "labels": {"whole": [1, 2, 4], "core": [1, 4], "enhancing": [4]},
+    }
     assert (config["train_cases"], config["regions"], config["augment"]) == (3, "all", "scale")
     assert len(json.loads((trained / "split.json").read_text())["train"]) == 3
     assert RunFolder(trained).result()["epochs"] == 2
@@ -54,7 +57,7 @@ def test_a_run_can_be_loaded_and_says_what_it_was(trained):
 def test_a_training_that_broke_off_ends_with_bitwise_the_same_weights(
     trained, tmp_path, monkeypatch
 ):
-    again = options(tmp_path, train_cases=3, regions="all", augment="scale")
+    again = options(tmp_path, train_cases=3, regions=["all"], augment="scale")
     step = SegmentationTask.training_step
 
     def break_down(task, batch, index):
@@ -98,15 +101,15 @@ def test_without_steps_the_epochs_are_those_asked_for(tmp_path):
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_every_network_takes_all_modalities_and_gives_all_regions(network, tmp_path):
-    config = options(tmp_path, network=network, regions="all", modalities=["t1", "flair"]).config()
-    built = build_network(**network_arguments(config, open_data(config)))
+    config = options(tmp_path, network=network, regions=["all"], modalities=["t1", "flair"]).config()
+    built = build_network(**network_arguments(config, TUMOUR.open_data(config)))
     assert built(torch.rand(1, 2, 16, 16, 32)).shape == (1, 3, 16, 16, 32)
 
 
 def test_the_window_is_that_of_the_scale_networks_alone(tmp_path):
     def sizes(network):
         config = options(tmp_path, network=network, window=5).config()
-        return network_arguments(config, open_data(config)).get("kernel_size")
+        return network_arguments(config, TUMOUR.open_data(config)).get("kernel_size")
 
     assert [sizes(network) for network in ("scale_mean", "plain_width")] == [5, None]
 
@@ -134,7 +137,7 @@ def test_a_training_that_makes_no_sense_is_refused(changes, message, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"train_cases": 20}, "there are 8: ask for fewer"),
+        ({"train_cases": 20}, "there are 8: give more"),
         ({"spacing": 0.0}, "spacing"),
         ({"dataset": "brats"}, "root"),
         ({"root": Path("/tmp")}, "root"),
