@@ -21,12 +21,12 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from experiments.common.files import write_atomically
-from experiments.polyp.pictures import PREDICTION, tinted
 from experiments.polyp.report import STUDY as REPORT
 from experiments.polyp.rotation import inscribed_disc, predict_turned, turn, turn_mask
 from experiments.polyp.train import POLYP
 from experiments.results.figures import STYLE, draw_boxes, draw_curves, outline, panels, png_bytes
 from experiments.results.metrics import dice
+from experiments.results.overlays import PREDICTION, tinted
 from experiments.results.runs import Comparison, load_runs
 from experiments.results.statistics import case_means, outliers
 from experiments.results.study import StudyReport

@@ -31,6 +31,12 @@ MAY_IMPORT |= {
         "experiments.data",
         "experiments.running",
     },
+    "experiments/predicting": {
+        "experiments.common",
+        "experiments.data",
+        "experiments.results",
+        "experiments.running",
+    },
     "experiments/data": {"experiments.common"},
     "experiments/common": {"gcnn"},
 }

@@ -1,55 +1,41 @@
-"""The probabilities that a network gives for images, whole or through a sliding window."""
+"""The probabilities that a network gives for images and volumes, whole or through windows."""
 
-from collections.abc import Sequence
+import sys
 
 import torch
 from monai.inferers.utils import sliding_window_inference
 from torch import Tensor, nn
 
-__all__ = ["probabilities"]
+MULTIPLE = 16
+"""Volumes are padded to multiples of this: the networks halve them four times."""
 
-_OVERLAP = 0.25
+LARGEST = 160
+"""Edge in voxels of what goes through a network at once, unless it was trained on less."""
 
 
 @torch.no_grad()
 def probabilities(
-    network: nn.Module, images: Tensor, batch_size: int = 16, window: Sequence[int] | None = None
+    network: nn.Module, images: Tensor, batch_size: int = 16, window: int | None = None
 ) -> Tensor:
-    """Probabilities of a network with a sigmoid for each output channel, in eval mode.
+    """Probabilities (B, regions, *space) in eval mode; the network is left in the mode it has.
 
-    The network is left in the mode, train or eval, in which it came.
-
-    Args:
-        network: from images to logits.
-        images: (B, C, *space).
-        batch_size: how many images, or windows, go through at a time.
-        window: the largest size that goes through the network at once. Images that are larger along
-            any axis are seen through windows of this size that overlap by a quarter; where they
-            overlap, the mean of the probabilities weighted by a Gaussian about the centre of each
-            window counts. None: whole images.
-
-    Returns:
-        (B, regions, *space), on the device of the images.
+    Images (B, C, *space) larger than the `window` are seen through windows of this edge that
+    overlap by a quarter; where they do, the mean weighted by a Gaussian about their centres counts.
     """
-    if batch_size < 1:
-        raise ValueError(f"batch_size is {batch_size}; it must be at least 1")
-    space = images.shape[2:]
-    if window is not None and (len(window) != len(space) or min(window) < 1):
-        raise ValueError(f"a window {tuple(window)} does not fit images of size {tuple(space)}")
-    training = network.training
+    space, training = images.shape[2:], network.training
     # A network that is in eval mode already keeps what it has cached there.
     if training:
         network.eval()
     try:
-        if window is None or all(n <= w for n, w in zip(space, window, strict=True)):
+        if window is None or max(space) <= window:
             parts = torch.split(images, batch_size)
-            return torch.cat([_sigmoid(network, part) for part in parts])
+            return torch.cat([network(part).float().sigmoid() for part in parts])
         found = sliding_window_inference(
             images,
-            [min(n, w) for n, w in zip(space, window, strict=True)],
+            [min(edge, window) for edge in space],
             batch_size,
-            lambda part: _sigmoid(network, part),
-            overlap=_OVERLAP,
+            lambda part: network(part).float().sigmoid(),
+            overlap=0.25,
             mode="gaussian",
         )
         return torch.as_tensor(found)
@@ -58,6 +44,33 @@ def probabilities(
             network.train()
 
 
-def _sigmoid(network: nn.Module, images: Tensor) -> Tensor:
-    logits: Tensor = network(images)
-    return logits.float().sigmoid()
+def segment(network: nn.Module, image: Tensor, tile: int = LARGEST) -> Tensor:
+    """Probabilities (R, D, H, W), on the CPU, for a prepared volume (M, D, H, W) of any size.
+
+    It is padded evenly with zeros, the value outside the patient, to multiples of `MULTIPLE`; one
+    edge to at least two of them: a map shrunk to a single voxel has no statistics to normalise by.
+    """
+    shape = image.shape[1:]
+    edges = [-(-size // MULTIPLE) * MULTIPLE for size in shape]
+    if max(edges) == MULTIPLE:
+        edges[-1] *= 2
+    sides = zip(edges, shape, strict=True)
+    inside = (slice(None), *(slice((e - n) // 2, (e - n) // 2 + n) for e, n in sides))
+    padded = image.new_zeros(len(image), *edges)
+    padded[inside] = image
+    device = next(network.parameters(), image).device
+    return probabilities(network, padded[None].to(device), 1, tile)[0][inside].cpu()
+
+
+def choose_tile(asked: int | None, patch: int | None) -> int:
+    """The edge of the cubes through which a volume is seen: those of the training unless asked.
+
+    Says on stderr when others are asked for: what lies beyond a cube is zeros to the network, and
+    it has learnt how far away they are.
+    """
+    usual = patch or LARGEST
+    if asked is not None and (asked < usual or (patch and asked > patch)):
+        trained = "whole volumes" if patch is None else f"cubes of {patch} voxels"
+        told = f"trained on {trained}; through cubes of {asked} it may find less, or nothing"
+        print(f"note: the network was {told}", file=sys.stderr)
+    return asked or usual

@@ -7,30 +7,15 @@ from torch import Tensor, nn
 
 from experiments.common.inference import probabilities
 from experiments.polyp.rotation import inscribed_disc, predict_turned, turn_mask
-from experiments.results.figures import outline, picture_row, png_bytes
+from experiments.results.figures import picture_row, png_bytes
 from experiments.results.metrics import dice
-
-__all__ = ["ANGLES", "difference", "picture", "tinted"]
+from experiments.results.overlays import PREDICTION, tinted
 
 ANGLES = (45, 90)
 """Degrees by which the image is turned; the mask is shown turned back."""
 
 TRUTH = (0.0, 0.62, 0.45)
-PREDICTION = (0.0, 0.45, 0.7)
 TURNED = (0.84, 0.37, 0.0)
-
-
-def tinted(
-    image: NDArray[np.floating],
-    mask: NDArray[np.bool_],
-    colour: tuple[float, float, float],
-    width: int = 1,
-) -> NDArray[np.floating]:
-    """An image (H, W, 3) in [0, 1] under a mask (H, W): a tint, and an outline `width` wide."""
-    result: NDArray[np.floating] = image.copy()
-    result[mask] = 0.65 * result[mask] + 0.35 * np.asarray(colour)
-    result[outline(mask, width)] = colour
-    return result
 
 
 def difference(
@@ -50,13 +35,8 @@ def picture(network: nn.Module, image: Tensor, truth: Tensor, corners: str) -> b
     """A row of panels as PNG: image, truth, prediction, and for each angle the mask and its change.
 
     The change is that between the mask of the upright image and the mask of the turned image turned
-    back, both seen with the same corners.
-
-    Args:
-        network: from images to logits.
-        image: (C, S, S) in [0, 1].
-        truth: (1, S, S) of 0 and 1.
-        corners: as in `experiments.polyp.rotation`.
+    back, both seen with the same `corners`, see `experiments.polyp.rotation`. The image is
+    (C, S, S) in [0, 1], the truth (1, S, S) of 0 and 1.
     """
     pixels = image.movedim(0, -1).double().cpu().numpy()
     disc = inscribed_disc(image.shape[-1]).numpy()

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from experiments.data.generated.polyps import write_generated
 from experiments.polyp.evaluate import EvaluationOptions, evaluate_run
-from experiments.polyp.predict import predict_folder
 from experiments.polyp.report import main_figures, write_report
 from experiments.polyp.train import POLYP, CommonOptions, TrainOptions
+from experiments.predicting.predict import predict_images
 from experiments.running.grid import GridOptions
 
 
@@ -47,6 +47,6 @@ STUDY = replace(
     evaluate=evaluate_run,
     report=write_report,
     table=main_figures,
-    predict=predict_folder,
+    predict=predict_images,
     generate=generate,
 )

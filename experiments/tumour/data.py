@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from experiments.common.errors import UserError
+from experiments.common.inference import MULTIPLE
 from experiments.data.augmentation import VolumeChange, augmentation
 from experiments.data.cases import Sample
 from experiments.data.checks import (
@@ -22,9 +23,6 @@ from experiments.data.split import split_cases
 from experiments.data.transforms import Prepared, prepare
 
 DatasetName: TypeAlias = Literal["generated", "brats", "msd", "nnunet"]
-
-MULTIPLE = 16
-"""Volumes are padded to multiples of this: the networks halve them four times."""
 
 LEAST = 8
 """Voxels along every axis; of a smaller volume most would be padding."""

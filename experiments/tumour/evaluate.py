@@ -18,14 +18,13 @@ from rich.progress import Progress
 
 from experiments.command_line.options import Options
 from experiments.common.errors import UserError
+from experiments.common.inference import MULTIPLE, choose_tile, segment
 from experiments.data.cases import Sample
 from experiments.data.module import StudyData
 from experiments.data.transforms import prepare
 from experiments.results.evaluation import TrainedRun, choose_by_score, write_evaluation
+from experiments.results.overlays import overlay, shown_best
 from experiments.results.statistics import case_means
-from experiments.tumour.data import MULTIPLE
-from experiments.tumour.inference import choose_tile, segment
-from experiments.tumour.overlays import overlay
 from experiments.tumour.scaling import SCALES, layer_rows, measure_scaling
 from experiments.tumour.train import TUMOUR
 
@@ -36,9 +35,6 @@ BASE: dict[str, Any] = {"protocol": "resampled", "at": 1.0}
 
 # The cost of a whole volume follows in proportion; measuring it there would take minutes.
 _COSTED, _REPEATS = (48, 48, 48), 5
-
-_SHOWN_BEST = ("flair", "t2", "t1ce")
-"""Modalities that show the whole tumour best, in that order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,12 +107,12 @@ def _picture(
     if volume.mask is None:
         raise UserError(f"{volume.name} has no segmentation")
     found = segment(trained.network, volume.values, tile) > 0.5
-    shown = next((name for name in _SHOWN_BEST if name in data.modalities), data.modalities[0])
+    shown = shown_best(data.modalities)
     return overlay(
-        volume.image[data.modalities.index(shown)].numpy(),
+        volume.image[shown].numpy(),
         volume.mask.numpy(),
         found.numpy(),
         data.regions,
         volume.spacing,
-        f"{volume.name}, {shown}, Dice {score:.3f}",
+        f"{volume.name}, {data.modalities[shown]}, Dice {score:.3f}",
     )

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from experiments.data.augmentation import VolumeChange
 from experiments.data.generated.tumours import write_generated
+from experiments.predicting.predict import predict_volumes
 from experiments.running.grid import GridOptions
 from experiments.tumour.evaluate import EvaluationOptions, evaluate_run
-from experiments.tumour.predict import predict_cases
 from experiments.tumour.report import main_figures, write_report
 from experiments.tumour.train import TUMOUR, CommonOptions, TrainOptions
 
@@ -67,6 +67,6 @@ STUDY = replace(
     evaluate=evaluate_run,
     report=write_report,
     table=main_figures,
-    predict=predict_cases,
+    predict=predict_volumes,
     generate=generate,
 )

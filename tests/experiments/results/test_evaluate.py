@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from experiments.command_line.options import Options
+from experiments.common import inference
 from experiments.common.errors import UserError
 from experiments.data.transforms import prepare
 from experiments.polyp import evaluate as polyp
@@ -21,7 +22,7 @@ from experiments.results import evaluation
 from experiments.running.checkpoints import load_network
 from experiments.running.run_folder import RunFolder
 from experiments.tumour import evaluate as tumour
-from experiments.tumour import inference, scaling
+from experiments.tumour import scaling
 from experiments.tumour.train import TUMOUR
 from tests.experiments import polyp_runs, tumour_runs
 
