@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import nibabel as nib
-
 from experiments.common.errors import UserError
+from experiments.common.files import read_json
 from experiments.data.cases import Case, natural_key
 from experiments.data.images import SUFFIXES as IMAGES
 from experiments.data.layouts import decathlon, files
@@ -17,19 +17,19 @@ from experiments.data.layouts.brats import SEGMENTATION, modality_name
 from experiments.data.volumes import SUFFIXES as VOLUMES
 from experiments.predicting.dicom import is_series
 
-Found: TypeAlias = dict[str, Case | UserError]
-"""Cases by name, or what is wrong with them."""
+Found: TypeAlias = dict[str, Callable[[], Case]]
+"""Cases by name; making one raises a `UserError` if something is missing."""
 
 
 def find_images(inputs: Sequence[Path]) -> Found:
     """Every image named, and those in the folders named; a `UserError` if there are none."""
-    images = []
-    for path in _there(inputs):
+    images: list[Path] = []
+    for path in _existing(inputs):
         found = _inside(path, _is_image)
         if not found or not _is_image(found[0]):
             raise UserError(f"{path} is or holds no image ({', '.join(IMAGES)})")
         images += found
-    return _by_name((path.stem, Case(path.stem, {"image": path})) for path in images)
+    return _by_name((one.stem, partial(Case, one.stem, {"image": one})) for one in images)
 
 
 def find_volumes(inputs: Sequence[Path], modalities: Sequence[str]) -> Found:
@@ -40,25 +40,23 @@ def find_volumes(inputs: Sequence[Path], modalities: Sequence[str]) -> Found:
     each. A folder without volumes has a folder for every case.
     """
     names = tuple(modality_name(name) for name in modalities)
-    alone = [path for path in _there(inputs) if path.is_file() or is_series(path)]
+    alone = [path for path in _existing(inputs) if path.is_file() or is_series(path)]
     if 0 < len(alone) < len(inputs):
         raise UserError("name one or more folders, or one or more volumes, not both")
-    if alone:
-        return _by_name(_cases(alone, names, None))
-    found: list[tuple[str, Case | UserError]] = []
-    for folder in inputs:
+    cases = _cases(alone, names, None)
+    for folder in inputs if not alone else []:
         if (folder / "imagesTr").is_dir():
             raise UserError(f"{folder}: name {folder / 'imagesTr'} or another folder of images")
         inner = [folder] if _inside(folder, _name) else _inside(folder, Path.is_dir)
-        cases = [case for one in inner for case in _cases(_inside(one, _name), names, one.name)]
-        if not cases:
+        found = [case for one in inner for case in _cases(_inside(one, _name), names, one.name)]
+        if not found:
             kinds = f"NIfTI files ({', '.join(VOLUMES)}) or DICOM series"
             raise UserError(f"{folder}: no {kinds}, nor in folders in it")
-        found += cases
-    return _by_name(found)
+        cases += found
+    return _by_name(cases)
 
 
-def _there(inputs: Sequence[Path]) -> Sequence[Path]:
+def _existing(inputs: Sequence[Path]) -> Sequence[Path]:
     missing = [path for path in inputs if not path.exists()]
     if missing or not inputs:
         raise UserError(f"{missing[0]} does not exist" if missing else "name files or folders")
@@ -69,9 +67,9 @@ def _is_image(path: Path) -> bool:
     return files.stem(path, IMAGES) is not None
 
 
-def _name(path: Path) -> str | None:
-    """The name of a volume without its suffix; None for anything else."""
-    return path.name if is_series(path) else files.stem(path, VOLUMES)
+def _name(path: Path) -> str:
+    """The name of a volume without its suffix; empty for anything else."""
+    return path.name if is_series(path) else files.stem(path, VOLUMES) or ""
 
 
 def _inside(path: Path, wanted: Callable[[Path], Any]) -> list[Path]:
@@ -80,22 +78,21 @@ def _inside(path: Path, wanted: Callable[[Path], Any]) -> list[Path]:
     return sorted(inner, key=lambda one: natural_key(one.name))
 
 
-def _by_name(cases: Iterable[tuple[str, Case | UserError]]) -> Found:
+def _by_name(cases: Iterable[tuple[str, Callable[[], Case]]]) -> Found:
     found: Found = {}
-    for name, case in cases:
+    for name, make in cases:
         if name in found:
-            both = [str(one.files[0]) for one in (found[name], case) if isinstance(one, Case)]
-            raise UserError(f"two are called {name}: rename one of {', '.join(both)}")
-        found[name] = case
+            raise UserError(f"two of the inputs are called {name}: rename one")
+        found[name] = make
     return found
 
 
 def _cases(
     paths: Sequence[Path], names: tuple[str, ...], folder: str | None
-) -> list[tuple[str, Case | UserError]]:
+) -> list[tuple[str, Callable[[], Case]]]:
     parts = []
     for path in paths:
-        split = re.fullmatch("(.*?)[_-]?([^_-]*)", _name(path) or "")
+        split = re.fullmatch("(.*?)[_-]?([^_-]*)", _name(path))
         if not split or not split[0]:
             raise UserError(f"{path} is not a NIfTI file: its name should end in .nii.gz or .nii")
         parts.append((split[1], modality_name(split[2])))
@@ -104,20 +101,13 @@ def _cases(
         parts = [(case, numbers[kind]) for case, kind in parts]
     known = [kind for _, kind in parts if kind in names]
     if not known:
-        return [(_name(path) or "", _or_error(_single, path, names)) for path in paths]
+        return [(_name(path), partial(_single, path, names)) for path in paths]
     # Each modality once: one case, whatever its files are called.
     one = folder or parts[0][0] or parts[0][1] if len(set(known)) == len(known) else None
     groups: dict[str, list[tuple[str, Path]]] = {}
     for path, (case, kind) in zip(paths, parts, strict=True):
         groups.setdefault(one or case, []).append((kind, path))
-    return [(name, _or_error(_together, name, group, names)) for name, group in groups.items()]
-
-
-def _or_error(make: Callable[..., Case], *arguments: Any) -> Case | UserError:
-    try:
-        return make(*arguments)
-    except UserError as error:
-        return error
+    return [(name, partial(_together, name, group, names)) for name, group in groups.items()]
 
 
 def _together(name: str, group: Sequence[tuple[str, Path]], names: tuple[str, ...]) -> Case:
@@ -137,25 +127,14 @@ def _together(name: str, group: Sequence[tuple[str, Path]], names: tuple[str, ..
 
 
 def _single(path: Path, names: tuple[str, ...]) -> Case:
-    """A case in one file, with all modalities in it."""
-    try:
-        image: Any = None if path.is_dir() else nib.load(path)
-        volumes = image.shape[3] if image is not None and image.ndim == 4 else 1
-    # Reading the case will say what is wrong with it.
-    except Exception:
-        volumes = len(names)
-    if volumes == 1 < len(names):
-        raise UserError(
-            f"{path} is a single volume, but the network was trained on {', '.join(names)}: "
-            "name all files of the case, called <case>_<modality>.nii.gz"
-        )
-    if volumes == 1:
-        return Case(_name(path) or "", {names[0]: path})
-    # Without a dataset.json the volumes of a file are taken for those that the network expects.
-    task = path.parent.parent
-    order = decathlon.modalities(task) if (task / "dataset.json").is_file() else names
+    """A case in one file, with all modalities in it: as a dataset.json says, or as expected."""
+    table, order = path.parent.parent / "dataset.json", names
+    if table.is_file() and "modality" in read_json(table):
+        order = decathlon.modalities(table.parent)
+    if len(names) == len(order) == 1:
+        order = names
     missing = [kind for kind in names if kind not in order]
     if missing:
         raise UserError(f"{path} has no {missing[0]}: it is taken to hold {', '.join(order)}")
     numbers = {kind: order.index(kind) for kind in names}
-    return Case(_name(path) or "", dict.fromkeys(names, path), volumes=numbers)
+    return Case(_name(path), dict.fromkeys(names, path), volumes=numbers)

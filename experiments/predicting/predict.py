@@ -63,9 +63,8 @@ def predict_images(
         return image_files(sample, found, region, threshold)
 
     ends = ["_overlay.png", "_mask.png", *["_probability.png"] * probabilities]
-    cases = find_images(images)
-    _check_targets(cases, images, out, ends, overwrite)
-    return _predict_all(cases, predict, out, ends, f"{checkpoint}, threshold {threshold:g}")
+    how = f"{checkpoint}, threshold {threshold:g}"
+    return _predict_all(find_images(images), predict, images, out, ends, overwrite, how)
 
 
 def predict_volumes(
@@ -108,9 +107,8 @@ def predict_volumes(
             return volume_files(sample, found, regions, threshold, modalities, files.files[0])
 
     ends = ["_overlay.png", "_mask.nii.gz", *["_probabilities.nii.gz"] * probabilities]
-    cases = find_volumes(inputs, modalities)
-    _check_targets(cases, inputs, out, ends, overwrite)
-    return _predict_all(cases, predict, out, ends, f"{checkpoint}, threshold {threshold:g}")
+    cases, how = find_volumes(inputs, modalities), f"{checkpoint}, threshold {threshold:g}"
+    return _predict_all(cases, predict, inputs, out, ends, overwrite, how)
 
 
 def predict_sample(
@@ -122,12 +120,8 @@ def predict_sample(
 ) -> Tensor:
     """Probabilities (R, *space) on the grid of a sample as it came, brought back linearly.
 
-    Args:
-        network: from (B, C, *space) to logits (B, R, *space).
-        sample: an image or a volume as read.
-        size: height and width in pixels of the images on which the network was trained.
-        spacing: of the voxels on which it was trained, in millimetres.
-        tile: edge of the cubes through which larger volumes are seen, in voxels.
+    The network was trained on images of `size` pixels, or on voxels of `spacing` millimetres, and
+    sees larger volumes through cubes with edges of `tile` voxels.
     """
     prepared = prepare(sample, size, spacing)
     if prepared.image.ndim == 4:
@@ -144,52 +138,36 @@ def _load(checkpoint: Path, device: str, threshold: float) -> tuple[nn.Module, d
     return network.to(where), options
 
 
-def _check_targets(
-    cases: Found, inputs: Sequence[Path], out: Path, ends: Sequence[str], overwrite: bool
-) -> None:
-    """Everything that can go wrong with the output is found before anything is written."""
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out} is a file: name a folder for the masks")
-    read = [file for case in cases.values() if isinstance(case, Case) for file in case.files]
-    if out.resolve() in {path.resolve() for path in [*inputs, *(file.parent for file in read)]}:
-        raise UserError(f"{out} is a folder of the inputs: name another one for the masks")
-    for name in [TABLE, ABOUT, *(f"{case}{end}" for case in cases for end in ends)]:
-        if (out / name).exists() and not overwrite:
-            raise UserError(
-                f"{out / name} is there already: name another folder, or add --overwrite true"
-            )
-
-
 def _predict_all(
     cases: Found,
     predict: Callable[[Case], tuple[Files, Rows]],
+    inputs: Sequence[Path],
     out: Path,
     ends: Sequence[str],
+    overwrite: bool,
     how: str,
 ) -> list[Path]:
     """The masks written; what fails is named, in the table too, and the others are done."""
+    _check_targets([f"{name}{end}" for name in cases for end in ends], inputs, out, overwrite)
     print(f"note: {RESEARCH}", file=sys.stderr)
     rows: Rows = []
     failed: list[str] = []
     hidden = not sys.stdout.isatty()
     try:
-        for name, case in track(cases.items(), "predicting", transient=True, disable=hidden):
+        for name, make in track(cases.items(), "predicting", transient=True, disable=hidden):
             try:
-                if isinstance(case, UserError):
-                    raise case
-                files, measured = predict(case)
+                files, measured = predict(make())
                 for end in ends:
                     write_atomically(out / f"{name}{end}", files[end])
                 rows += measured
             # Whatever is wrong with one of them, the others are wanted.
             except Exception as error:
-                told = str(error) if isinstance(error, UserError) else f"{name}: {_reason(error)}"
                 failed.append(name)
-                rows.append({"case": name, "error": " ".join(told.split())})
+                rows.append({"case": name, "error": _told(error, name)})
                 print(f"error: {rows[-1]['error']}", file=sys.stderr)
     finally:
-        table = pd.DataFrame(rows).convert_dtypes()
-        write_atomically(out / TABLE, table.to_csv(index=False))
+        table = pd.DataFrame(rows).convert_dtypes().to_csv(index=False)
+        write_atomically(out / TABLE, table)
         write_atomically(out / ABOUT, f"{RESEARCH.capitalize()}.\nPredicted by {how}.\n")
     if failed:
         raise UserError(
@@ -199,10 +177,27 @@ def _predict_all(
     return [out / f"{name}{end}" for name in cases for end in ends if "_mask." in end]
 
 
-def _reason(error: Exception) -> str:
+def _check_targets(
+    names: Sequence[str], inputs: Sequence[Path], out: Path, overwrite: bool
+) -> None:
+    """Everything that can go wrong with the output is found before anything is written."""
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file: name a folder for the masks")
+    if out.resolve() in {(one.parent if one.is_file() else one).resolve() for one in inputs}:
+        raise UserError(f"{out} is the folder of the inputs: name another one for the masks")
+    there = next((name for name in [TABLE, ABOUT, *names] if (out / name).exists()), None)
+    if there and not overwrite:
+        raise UserError(
+            f"{out / there} is there already: name another folder, or add --overwrite true"
+        )
+
+
+def _told(error: Exception, name: str) -> str:
+    if isinstance(error, UserError):
+        return " ".join(str(error).split())
     if isinstance(error, MemoryError) or "out of memory" in str(error):
-        return "does not fit into memory"
-    return f"{type(error).__name__}: {error}"
+        return f"{name}: does not fit into memory"
+    return f"{name}: {type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _regions(options: dict[str, Any], case: str) -> Regions:

@@ -7,7 +7,6 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
@@ -74,15 +73,10 @@ def overlay(
 ) -> bytes:
     """A PNG with an axial, a coronal and a sagittal slice, drawn to scale.
 
-    Each slice is the one that the first region covers most of.
-
-    Args:
-        image: one channel (D, H, W), its axes running to superior, posterior and left.
-        truth: masks (R, D, H, W) of 0 and 1, drawn as solid lines; None if it is not known.
-        found: the prediction, of the same shape; dashed.
-        regions: names of the R regions.
-        spacing: of the voxels in millimetres.
-        title: above the slices; regions of which nothing was found are added.
+    Each slice is the one that the first region covers most of. The image (D, H, W), whose axes run
+    to superior, posterior and left, is one channel; masks (R, D, H, W) are 0 and 1, drawn as solid
+    lines where they are true and known, and dashed where they were found. The title says of which
+    regions nothing was.
     """
     missing = [name for name, mask in zip(regions, found, strict=True) if not mask.any()]
     if missing:
@@ -112,7 +106,12 @@ def overlay(
             axes.imshow(plane, cmap="gray", vmin=0, vmax=1, aspect=rows / columns)
             axes.autoscale(False)
             for mask, colour, style, _ in outlines:
-                _draw_outline(axes, planes(mask, axis, index), colour, style)
+                inside = planes(mask, axis, index)
+                if inside.any():
+                    # An edge of zeros closes the outlines that reach the border of the picture.
+                    at = [np.arange(-1, length + 1) for length in inside.shape[::-1]]
+                    look: Any = {"colors": [colour], "linestyles": [style], "linewidths": 1.3}
+                    axes.contour(*at, np.pad(inside.astype(float), 1), [0.5], **look)
             for letter, (x, y, side, level) in zip(letters, _EDGES, strict=True):
                 place: dict[str, Any] = {"transform": axes.transAxes, "ha": side, "va": level}
                 axes.text(x, y, letter, color=COLOURS[4], fontsize=9, **place)
@@ -137,14 +136,6 @@ def planes(volume: NDArray[Any], axis: int, index: int) -> NDArray[Any]:
     """One slice of a volume (D, H, W) as it is displayed, superior or else anterior at the top."""
     one: NDArray[Any] = np.take(volume, index, axis)
     return one if axis == 0 else one[::-1]
-
-
-def _draw_outline(axes: Axes, mask: NDArray[np.bool_], colour: str, style: str) -> None:
-    if mask.any():
-        # An edge of zeros closes the outlines that reach the border of the picture.
-        rows, columns = (np.arange(-1, length + 1) for length in mask.shape)
-        look: dict[str, Any] = {"colors": [colour], "linestyles": [style], "linewidths": 1.3}
-        axes.contour(columns, rows, np.pad(mask.astype(float), 1), [0.5], **look)
 
 
 def _contrast(image: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -363,8 +363,8 @@ def test_inputs_that_make_no_sense_are_refused_before_anything_is_written(tmp_pa
         ([tmp_path / "notes.txt"], out, "notes.txt is not a NIfTI file"),
         ([folder, single], out, "name one or more folders, or one or more volumes"),
         ([tmp_path / "task"], out, "imagesTr"),
-        ([folder, save_case(tmp_path / "other" / "p1")], out, "two are called p1"),
-        ([folder], folder, "is a folder of the inputs"),
+        ([folder, save_case(tmp_path / "other" / "p1")], out, "two of the inputs are called p1"),
+        ([folder], folder, "is the folder of the inputs"),
         ([tmp_path / "single"], tmp_path / "notes.txt", "is a file"),
     ):
         with pytest.raises(UserError, match=message):
@@ -372,7 +372,7 @@ def test_inputs_that_make_no_sense_are_refused_before_anything_is_written(tmp_pa
     assert not out.exists()
     with pytest.raises(UserError, match="1 of 1 cases could not be segmented"):
         predict_volumes(ANY, [single], out)
-    assert "a single volume, but the network was trained on flair, t1" in table_of(out)[0]["error"]
+    assert "one.nii.gz of one is 3D, 8x8x8: a 4D file with at" in table_of(out)[0]["error"]
 
 
 def test_modalities_not_named_in_training_are_found_by_the_names_that_training_found(
