@@ -22,18 +22,18 @@ Files = dict[str, bytes]
 Rows = list[dict[str, Any]]
 
 
-def image_files(sample: Sample, found: Tensor, region: str, threshold: float) -> tuple[Files, Rows]:
+def image_files(
+    sample: Sample, found: Tensor, region: str, threshold: float, probabilities: bool
+) -> tuple[Files, Rows]:
     """What is written for probabilities (1, H, W) of the region in an image."""
     mask = found[0].numpy() > threshold
-    grey = (found[0].numpy().clip(0, 1) * 65535).round().astype(np.uint16)
-    pictures = {
-        "_probability.png": grey,
-        "_overlay.png": image_overlay(sample.values.movedim(0, -1).numpy(), mask),
-        "_mask.png": mask.astype(np.uint8) * 255,
-    }
+    picture = image_overlay(sample.values.movedim(0, -1).numpy(), mask)
+    files = {"_overlay.png": _png(picture), "_mask.png": _png(mask.astype(np.uint8) * 255)}
+    if probabilities:
+        files["_probability.png"] = _png((found[0].numpy() * 65535).round().astype(np.uint16))
     share = round(float(mask.mean()), 6)
     row = {"case": sample.name, "region": region, "pixels": int(mask.sum()), "share": share}
-    return {end: _png(pixels) for end, pixels in pictures.items()}, [row]
+    return files, [row]
 
 
 def volume_files(
@@ -41,6 +41,7 @@ def volume_files(
     found: Tensor,
     regions: Regions,
     threshold: float,
+    probabilities: bool,
     modalities: Sequence[str],
     file: Path,
 ) -> tuple[Files, Rows]:
@@ -51,17 +52,19 @@ def volume_files(
     masks = torch.stack([torch.isin(labels, torch.tensor(one)) for one in wanted])
     channel, voxel = shown_best(modalities), float(np.prod(sample.spacing)) / 1000
     title = f"{sample.name}, {modalities[channel]}"
-    image = sample.values[channel].numpy()
-    each = np.stack([as_in_file(one, sample) for one in found.float()], axis=-1)
+    image, names = sample.values[channel].numpy(), tuple(regions)
     files = {
-        "_probabilities.nii.gz": _nifti(each[..., 0] if len(found) == 1 else each, file),
-        "_overlay.png": overlay(image, None, masks.numpy(), tuple(regions), sample.spacing, title),
+        "_overlay.png": overlay(image, None, masks.numpy(), names, sample.spacing, title),
         "_mask.nii.gz": _nifti(as_in_file(labels, sample), file),
     }
+    if probabilities:
+        each = [as_in_file(one, sample) for one in found.float()]
+        values = np.stack(each, axis=-1) if len(each) > 1 else each[0]
+        files["_probabilities.nii.gz"] = _nifti(values, file)
     counts = masks.flatten(1).sum(1).tolist()
     return files, [
         {"case": sample.name, "region": name, "voxels": n, "volume_ml": round(n * voxel, 4)}
-        for name, n in zip(regions, counts, strict=True)
+        for name, n in zip(names, counts, strict=True)
     ]
 
 
@@ -81,5 +84,4 @@ def _nifti(values: Any, file: Path) -> bytes:
     header["descrip"] = b"segmentation"
     kind: Any = type(original)
     # Time 0: two files with the same content are the same file.
-    compressed: bytes = gzip.compress(kind(values, None, header).to_bytes(), mtime=0)
-    return compressed
+    return gzip.compress(kind(values, None, header).to_bytes(), compresslevel=6, mtime=0)

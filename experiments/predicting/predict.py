@@ -60,11 +60,11 @@ def predict_images(
     def predict(case: Case) -> tuple[Files, Rows]:
         sample = read_pair(case, [])
         found = predict_sample(network, sample, size=int(options["size"]))
-        return image_files(sample, found, region, threshold)
+        return image_files(sample, found, region, threshold, probabilities)
 
     ends = ["_overlay.png", "_mask.png", *["_probability.png"] * probabilities]
-    how = f"{checkpoint}, threshold {threshold:g}"
-    return _predict_all(find_images(images), predict, images, out, ends, overwrite, how)
+    about = f"{checkpoint}, threshold {threshold:g}"
+    return _predict_all(find_images(images), predict, images, out, ends, overwrite, about)
 
 
 def predict_volumes(
@@ -104,11 +104,13 @@ def predict_volumes(
             _check_volume(files, spacing, len(regions))
             sample = read_volume(files, [])
             found = predict_sample(network, sample, spacing=spacing, tile=edge)
-            return volume_files(sample, found, regions, threshold, modalities, files.files[0])
+            how = threshold, probabilities, modalities, files.files[0]
+            return volume_files(sample, found, regions, *how)
 
     ends = ["_overlay.png", "_mask.nii.gz", *["_probabilities.nii.gz"] * probabilities]
-    cases, how = find_volumes(inputs, modalities), f"{checkpoint}, threshold {threshold:g}"
-    return _predict_all(cases, predict, inputs, out, ends, overwrite, how)
+    about = f"{checkpoint}, threshold {threshold:g}"
+    cases = find_volumes(inputs, modalities)
+    return _predict_all(cases, predict, inputs, out, ends, overwrite, about)
 
 
 def predict_sample(
@@ -145,7 +147,7 @@ def _predict_all(
     out: Path,
     ends: Sequence[str],
     overwrite: bool,
-    how: str,
+    about: str,
 ) -> list[Path]:
     """The masks written; what fails is named, in the table too, and the others are done."""
     _check_targets([f"{name}{end}" for name in cases for end in ends], inputs, out, overwrite)
@@ -157,8 +159,8 @@ def _predict_all(
         for name, make in track(cases.items(), "predicting", transient=True, disable=hidden):
             try:
                 files, measured = predict(make())
-                for end in ends:
-                    write_atomically(out / f"{name}{end}", files[end])
+                for end, content in files.items():
+                    write_atomically(out / f"{name}{end}", content)
                 rows += measured
             # Whatever is wrong with one of them, the others are wanted.
             except Exception as error:
@@ -168,7 +170,7 @@ def _predict_all(
     finally:
         table = pd.DataFrame(rows).convert_dtypes().to_csv(index=False)
         write_atomically(out / TABLE, table)
-        write_atomically(out / ABOUT, f"{RESEARCH.capitalize()}.\nPredicted by {how}.\n")
+        write_atomically(out / ABOUT, f"{RESEARCH.capitalize()}.\nPredicted by {about}.\n")
     if failed:
         raise UserError(
             f"{len(failed)} of {len(cases)} cases could not be segmented ({', '.join(failed)}); "
