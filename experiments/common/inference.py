@@ -6,6 +6,8 @@ import torch
 from monai.inferers.utils import sliding_window_inference
 from torch import Tensor, nn
 
+from experiments.common.errors import UserError
+
 MULTIPLE = 16
 """Volumes are padded to multiples of this: the networks halve them four times."""
 
@@ -68,6 +70,8 @@ def choose_tile(asked: int | None, patch: int | None) -> int:
     Says on stderr when others are asked for: what lies beyond a cube is zeros to the network, and
     it has learnt how far away they are.
     """
+    if asked is not None and (asked < MULTIPLE or asked % MULTIPLE):
+        raise UserError(f"--tile {asked}: it should be a multiple of {MULTIPLE}")
     usual = patch or LARGEST
     if asked is not None and (asked < usual or (patch and asked > patch)):
         trained = "whole volumes" if patch is None else f"cubes of {patch} voxels"

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from experiments.common.errors import UserError
 from experiments.common.inference import LARGEST, choose_tile, probabilities, segment
 
 
@@ -88,3 +89,9 @@ def test_other_tiles_than_those_of_the_training_are_possible_and_noted(
     assert choose_tile(asked, patch) == edge
     trained = "whole volumes" if patch is None else f"cubes of {patch} voxels"
     assert (f"trained on {trained}; through cubes of {asked} " in capsys.readouterr().err) == noted
+
+
+@pytest.mark.parametrize("tile", [0, 20, -16])
+def test_tiles_that_no_network_takes_are_refused(tile: int) -> None:
+    with pytest.raises(UserError, match=f"--tile {tile}: it should be a multiple of 16"):
+        choose_tile(tile, None)

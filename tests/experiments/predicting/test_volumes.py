@@ -17,7 +17,7 @@ from experiments.common.errors import UserError
 from experiments.data.generated.tumours import write_generated
 from experiments.data.layouts.brats import nested
 from experiments.predicting import outputs, predict
-from experiments.predicting.predict import predict_sample, predict_volumes
+from experiments.predicting.predict import predict_volumes
 from tests.experiments.tumour_cases import save_brats
 from tests.experiments.tumour_runs import finished_run
 
@@ -268,8 +268,6 @@ FAULTS = {
     "coarse": r"broken in voxels of 1\.5 mm: it would have .* GB",
     "slice": "is 40x44x1: a slice, not a volume",
     "missing": "broken has no t1, which the network was trained on: found flair, t1ce, t2",
-    "memory": "broken: does not fit into memory",
-    "bug": "broken: RuntimeError: bug",
 }
 
 
@@ -297,20 +295,12 @@ def test_a_broken_case_is_named_and_the_others_are_done(
         file.unlink()
     elif fault == "other grid":
         save(file, values[:-1], image.affine)
-    elif fault in ("absurd spacing", "coarse", "slice"):
+    else:
         scale = {"absurd spacing": 1e4, "coarse": 30, "slice": 1}[fault]
         monkeypatch.setattr("os.sysconf", lambda name: 1 if "SIZE" in name else 10**10)
+        shown = values[..., :1] if fault == "slice" else values
         for name in NAMED:
-            shown = values[..., :1] if fault == "slice" else values
             save(folder / f"broken_{name}.nii.gz", shown, image.affine * [scale, scale, scale, 1])
-    else:
-
-        def fail(network: nn.Module, sample: Any, **others: Any) -> Tensor:
-            if sample.name == "broken":
-                raise MemoryError if fault == "memory" else RuntimeError("bug")
-            return predict_sample(network, sample, **others)
-
-        monkeypatch.setattr(predict, "predict_sample", fail)
     with pytest.raises(UserError, match=r"1 of 2 cases could not be segmented \(broken\)"):
         predict_volumes(ANY, [tmp_path / "cases"], tmp_path / "out", device="cpu")
     (told,) = (line for line in capsys.readouterr().err.splitlines() if "error: " in line)
@@ -335,19 +325,6 @@ def test_a_broken_4d_file_is_named_and_the_others_are_done(
         with pytest.raises(UserError, match=r"1 of 2 cases could not be segmented \(broken\)"):
             predict_volumes(ANY, [broken.parent], tmp_path / "out", overwrite=True)
         assert f"{broken} of broken is" in capsys.readouterr().err
-
-
-@pytest.mark.usefixtures("checkpoint")
-def test_earlier_masks_are_only_replaced_when_asked(tmp_path: Path) -> None:
-    folder, out = save_case(tmp_path / "p1"), tmp_path / "out"
-    out.mkdir()
-    earlier = out / "p1_mask.nii.gz"
-    earlier.write_text("earlier")
-    with pytest.raises(UserError, match=r"p1_mask\.nii\.gz is there already.*--overwrite true"):
-        predict_volumes(ANY, [folder], out)
-    assert earlier.read_text() == "earlier" and len(list(out.iterdir())) == 1
-    predict_volumes(ANY, [folder], out, overwrite=True)
-    assert nib.load(earlier).shape == SHAPE
 
 
 @pytest.mark.usefixtures("checkpoint")
