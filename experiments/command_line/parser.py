@@ -1,7 +1,5 @@
 """A parser made from dataclasses of options, with errors in one line and quiet libraries."""
 
-from __future__ import annotations
-
 import errno
 import json
 import logging
@@ -20,9 +18,6 @@ from jsonargparse import ArgumentParser, set_parsing_settings
 from experiments.common.errors import UserError
 from experiments.common.files import read_yaml
 
-USER_ERROR = 2
-INTERRUPTED = 130
-
 
 @dataclass(frozen=True)
 class Command:
@@ -30,19 +25,14 @@ class Command:
 
     Args:
         name: as typed.
-        options: one or more groups of options, or a function whose parameters are the options;
-            their docstrings are its help, that of the first also its summary.
-        run: does it, given an object for each group, or the parameters; what it returns is not
-            used.
+        options: groups of options, or one function whose parameters are the options; their
+            docstrings are its help, that of the first also its summary.
+        run: does it, given an object for each group, or the parameters.
     """
 
     name: str
     options: Sequence[Callable[..., Any]]
     run: Callable[..., Any]
-
-    @property
-    def summary(self) -> str:
-        return " ".join((self.options[0].__doc__ or "").split("\n\n")[0].split())
 
     def call(self, values: dict[str, Any]) -> None:
         if isinstance(self.options[0], type):
@@ -59,31 +49,29 @@ def run_command_line(
     """Parses `arguments`, runs the command and returns the exit status.
 
     0 for success, 2 for what the user can put right (one line on stderr), 130 after Ctrl-C. Other
-    exceptions are faults of this programme and pass through with their traceback.
+    exceptions are faults of this program and pass through with their traceback.
     """
     silence_libraries()
+    status = 2
     try:
         command, values = _parse(program, description, commands, list(arguments))
         command.call(values)
     except ArgumentError as error:
         config = _config_files(arguments)
         source = f" (with --config {config[-1]})" if config else ""
-        message = " ".join(str(error).split())
-        return _fail(f"error: {message}{source}; see {program} --help")
+        said = f"error: {' '.join(str(error).split())}{source}; see {program} --help"
     except UserError as error:
-        return _fail(f"error: {error}")
+        said = f"error: {error}"
     except KeyboardInterrupt:
-        return _fail("\ninterrupted: rerun the same command to resume", INTERRUPTED)
+        said, status = "\ninterrupted: rerun the same command to resume", 130
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         place = f" ({error.filename})" if error.filename else ""
-        return _fail(f"error: the disk is full{place}; make room and rerun the same command")
-    return 0
-
-
-def _fail(message: str, status: int = USER_ERROR) -> int:
-    print(message, file=sys.stderr)
+        said = f"error: the disk is full{place}; make room and rerun the same command"
+    else:
+        return 0
+    print(said, file=sys.stderr)
     return status
 
 
@@ -106,7 +94,8 @@ def _parse(
     parser = ArgumentParser(prog=program, description=description, exit_on_error=False)
     subcommands = parser.add_subcommands(required=True, metavar="command")
     for command in commands:
-        subparser = ArgumentParser(description=command.summary, exit_on_error=False)
+        summary = " ".join((command.options[0].__doc__ or "").split("\n\n")[0].split())
+        subparser = ArgumentParser(description=summary, exit_on_error=False)
         subparser.add_argument(
             "--config", action="config", help="YAML file with options; those typed after it win"
         )
@@ -115,14 +104,14 @@ def _parse(
                 subparser.add_class_arguments(group)
             else:
                 subparser.add_function_arguments(group)
-        subcommands.add_subcommand(command.name, subparser, help=command.summary)
-    chosen = next((command for command in commands if arguments[:1] == [command.name]), None)
-    if chosen is not None:
+        subcommands.add_subcommand(command.name, subparser, help=summary)
+    named = {command.name: command for command in commands}
+    if arguments and arguments[0] in named:
         for file in _config_files(arguments):
             read_yaml(file)
-        arguments = list(_completed(arguments, chosen))
+        arguments = list(_completed(arguments, named[arguments[0]]))
     namespace = parser.parse_args(arguments)
-    command = next(command for command in commands if command.name == namespace.subcommand)
+    command = named[namespace.subcommand]
     values = dict(namespace[command.name].as_dict())
     del values["config"]
     return command, values
@@ -134,10 +123,7 @@ def _config_files(arguments: Sequence[str]) -> list[str]:
 
 
 def _completed(words: list[str], command: Command) -> Iterator[str]:
-    """Lets lists and switches be typed the usual way.
-
-    `--channels 8 16` becomes `--channels "[8, 16]"`, and `--lit` becomes `--lit true`.
-    """
+    """`--channels 8 16` becomes `--channels "[8, 16]"`, and a switch `--lit` `--lit true`."""
     hints = [get_type_hints(group) for group in command.options]
     kinds = {f"--{name}": kind for group in hints for name, kind in group.items()}
     while words:
@@ -146,17 +132,12 @@ def _completed(words: list[str], command: Command) -> Iterator[str]:
         yield word
         if kind is bool and not values:
             yield "true"
-        items = _type_of_items(kind)
-        if items is not None and values and not _is_list_already(values, items):
+        lists = [one for one in (kind, *get_args(kind)) if get_origin(one) in (list, Sequence)]
+        items = get_args(lists[0])[0] if lists else None
+        if lists and values and not _is_list_already(values, items):
             words = words[len(values) :]
             # Names may hold commas, brackets and colons; numbers are numbers in JSON too.
             yield json.dumps(values) if items in (str, Path) else f"[{', '.join(values)}]"
-
-
-def _type_of_items(kind: Any) -> Any:
-    """What a list consists of; None for what is no list."""
-    lists = [one for one in (kind, *get_args(kind)) if get_origin(one) in (list, Sequence)]
-    return get_args(lists[0])[0] if lists else None
 
 
 def _is_list_already(values: Sequence[str], items: Any) -> bool:

@@ -1,7 +1,5 @@
 """What the networks of all studies are asked: whether they exist, and how large they are."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 
 from torch import nn

@@ -15,7 +15,7 @@ __all__ = ["commands", "how_to_repeat"]
 
 
 def commands(
-    study: str,
+    program: str,
     train: type[Options],
     evaluate: type[Options],
     runs: Sequence[EvaluatedRun],
@@ -25,10 +25,10 @@ def commands(
     lines = []
     for run in runs:
         config, options = run.evaluation["config"], run.evaluation["options"]
-        lines.append(command(study, "train", train, {"out": run.path, **config}))
-        lines.append(command(study, "evaluate", evaluate, {"run": run.path, **options}))
+        lines.append(command(program, "train", train, {"out": run.path, **config}))
+        lines.append(command(program, "evaluate", evaluate, {"run": run.path, **options}))
     paths = [run.path for run in runs]
-    return "\n".join([*lines, command(study, "report", Options, {"runs": paths, "out": out})])
+    return "\n".join([*lines, command(program, "report", Options, {"runs": paths, "out": out})])
 
 
 def how_to_repeat(runs: Sequence[EvaluatedRun], typed: str, samples: str) -> Section:

@@ -48,7 +48,8 @@ def write_report(
     c = load_runs(runs, study.name, study.settings)
     all_runs = [run for network in c.networks for run in network.runs]
     first = all_runs[0].evaluation
-    typed = command or commands(study.name, study.train, study.evaluate, all_runs, Path(out))
+    program = study.program or f"python -m experiments.{study.name}"
+    typed = command or commands(program, study.train, study.evaluate, all_runs, Path(out))
     told = findings(study, c)
     repeated = how_to_repeat(all_runs, typed, f"{study.sample}s")
     html = render_page(

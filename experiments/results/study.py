@@ -66,6 +66,8 @@ class StudyReport:
     """of a transformation that comes round, such as 360 degrees"""
     digits: Mapping[str, int] = field(default_factory=dict)
     """of the metrics that do not take three"""
+    program: str | None = None
+    """that is typed before its commands; None: `python -m experiments.<name>`"""
 
     @property
     def main(self) -> str:

@@ -12,6 +12,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from experiments.common.errors import UserError
 from experiments.common.files import write_json
+from experiments.common.networks import parameters
 from experiments.running.callbacks import (
     MONITOR,
     History,
@@ -34,7 +35,7 @@ def fit(
     options: TrainOptions,
     interval: int = 1,
 ) -> dict[str, Any]:
-    """Trains until the epochs, the time or the patience run out, and writes the result.
+    """Trains until the epochs, the time or the patience run out, and writes `result.json`.
 
     An interrupted training continues after its last completed epoch and, on the CPU, ends with
     bitwise the weights of an uninterrupted one.
@@ -48,15 +49,10 @@ def fit(
         interval: epochs from one validation to the next.
 
     Returns:
-        epochs, best_epoch, best_dice, parameters, seconds: as written to `result.json`.
-
-    Raises:
-        UserError: broken checkpoints, a full disk, hardware that is not there, a training that
-            diverges.
-        KeyboardInterrupt: the user, or the scheduler of a cluster, stopped the training.
+        epochs, best_epoch, best_dice, parameters, seconds: as in `result.json`.
     """
     terminal = sys.stdout.isatty()
-    history, checkpoints = History(folder, told=not terminal), LastAndBest(folder, record)
+    history, checkpoints = History(folder, printed=not terminal), LastAndBest(folder, record)
     callbacks: list[Callback] = [ReseedEveryBatch(options.seed), history, checkpoints]
     if terminal:
         callbacks.append(RichProgressBar())
@@ -99,7 +95,7 @@ def fit(
         "epochs": len(history.rows),
         "best_epoch": checkpoints.best_epoch,
         "best_dice": checkpoints.best_score,
-        "parameters": sum(parameter.numel() for parameter in task.network.parameters()),
+        "parameters": parameters(task.network),
         "seconds": sum(row["seconds"] for row in history.rows),
     }
     if trainer.is_global_zero:

@@ -22,16 +22,6 @@ class RunToEvaluate(Options):
     """run folder"""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReportOptions(Options):
-    """Compare evaluated runs in one HTML page."""
-
-    runs: list[Path]
-    """run folders; runs that differ in the seed alone are shown as one network"""
-    out: Path
-    """folder for report.html and report.json"""
-
-
 def commands_of(study: Study) -> list[Command]:
     """The commands of a study: those for which it says what to do."""
 
@@ -40,10 +30,16 @@ def commands_of(study: Study) -> list[Command]:
         dice = study.evaluate(what.run, options)["scores"]["dice"]["mean"]
         print(f"{what.run / 'evaluation'}: mean Dice {dice:.3f} on the test {study.samples}")
 
-    def report(options: ReportOptions) -> None:
-        for run in options.runs:
+    def report(runs: list[Path], out: Path) -> None:
+        """Compare evaluated runs in one HTML page.
+
+        Args:
+            runs: run folders; runs that differ in the seed alone are shown as one network
+            out: folder for report.html and report.json
+        """
+        for run in runs:
             require_study(run, study.name)
-        print(f"report: {study.report(options.runs, options.out, None)}")
+        print(f"report: {study.report(runs, out, None)}")
 
     def predict(**values: Any) -> None:
         require_study(values["checkpoint"], study.name)
@@ -60,7 +56,7 @@ def commands_of(study: Study) -> list[Command]:
         (study.grid, Command("study", [study.grid], partial(run_grid, study))),
         (study.train, Command("train", [study.train], partial(train_run, study))),
         (study.evaluate, Command("evaluate", [RunToEvaluate, study.evaluation], evaluate)),
-        (study.report, Command("report", [ReportOptions], report)),
+        (study.report, Command("report", [report], report)),
         (study.predict, Command("predict", [study.predict], predict)),
         (study.generate, Command("generate", [study.generate], generate)),
     ]
@@ -70,6 +66,5 @@ def commands_of(study: Study) -> list[Command]:
 def run_study_command(study: Study, arguments: Sequence[str] | None = None) -> int:
     """Runs the command in `arguments` (default: of the process) and returns the exit status."""
     words = sys.argv[1:] if arguments is None else arguments
-    program = f"python -m experiments.{study.name}"
     about = f"{study.about} `study` does everything; the other commands are its parts."
-    return run_command_line(program, about, commands_of(study), words)
+    return run_command_line(study.command, about, commands_of(study), words)
