@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields, make_dataclass
-from inspect import signature
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -54,12 +54,16 @@ def options_of(make: Callable[..., Any], *without: str) -> type[Options]:
     parameters = [one for one in signature(make).parameters.values() if one.name not in without]
     return make_dataclass(
         f"{make.__name__}Options",
-        [(one.name, hints[one.name], field(default=one.default)) for one in parameters],
+        [(one.name, hints[one.name], _field(one.default)) for one in parameters],
         bases=(Options,),
         namespace={"__doc__": make.__doc__},
         frozen=True,
         kw_only=True,
     )
+
+
+def _field(default: Any) -> Any:
+    return field() if default is Parameter.empty else field(default=default)
 
 
 def check_at_least(name: str, value: float, least: float) -> None:

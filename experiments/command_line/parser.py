@@ -8,39 +8,24 @@ import warnings
 from argparse import ArgumentError
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from inspect import signature
 from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from jsonargparse import ArgumentParser, set_parsing_settings
 
+from experiments.command_line.options import Options
 from experiments.common.errors import UserError
 from experiments.common.files import read_yaml
 
 
 @dataclass(frozen=True)
 class Command:
-    """One subcommand.
-
-    Args:
-        name: as typed.
-        options: groups of options, or one function whose parameters are the options; their
-            docstrings are its help, that of the first also its summary.
-        run: does it, given an object for each group, or the parameters.
-    """
+    """A subcommand: its options, whose docstring is its help, and what is done with them."""
 
     name: str
-    options: Sequence[Callable[..., Any]]
-    run: Callable[..., Any]
-
-    def call(self, values: dict[str, Any]) -> None:
-        if isinstance(self.options[0], type):
-            names = [signature(kind).parameters for kind in self.options]
-            groups = [{name: values[name] for name in group} for group in names]
-            self.run(*(kind(**group) for kind, group in zip(self.options, groups, strict=True)))
-        else:
-            self.run(**values)
+    options: type[Options]
+    run: Callable[[Any], Any]
 
 
 def run_command_line(
@@ -54,8 +39,8 @@ def run_command_line(
     silence_libraries()
     status = 2
     try:
-        command, values = _parse(program, description, commands, list(arguments))
-        command.call(values)
+        command, options = _parse(program, description, commands, list(arguments))
+        command.run(options)
     except ArgumentError as error:
         config = _config_files(arguments)
         source = f" (with --config {config[-1]})" if config else ""
@@ -89,32 +74,28 @@ def silence_libraries() -> None:
 
 def _parse(
     program: str, description: str, commands: Sequence[Command], arguments: list[str]
-) -> tuple[Command, dict[str, Any]]:
+) -> tuple[Command, Options]:
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
     parser = ArgumentParser(prog=program, description=description, exit_on_error=False)
     subcommands = parser.add_subcommands(required=True, metavar="command")
     for command in commands:
-        summary = " ".join((command.options[0].__doc__ or "").split("\n\n")[0].split())
+        summary = " ".join((command.options.__doc__ or "").split("\n\n")[0].split())
         subparser = ArgumentParser(description=summary, exit_on_error=False)
         subparser.add_argument(
             "--config", action="config", help="YAML file with options; those typed after it win"
         )
-        for group in command.options:
-            if isinstance(group, type):
-                subparser.add_class_arguments(group)
-            else:
-                subparser.add_function_arguments(group)
+        subparser.add_class_arguments(command.options)
         subcommands.add_subcommand(command.name, subparser, help=summary)
     named = {command.name: command for command in commands}
     if arguments and arguments[0] in named:
         for file in _config_files(arguments):
             read_yaml(file)
-        arguments = list(_completed(arguments, named[arguments[0]]))
+        arguments = list(_completed(arguments, named[arguments[0]].options))
     namespace = parser.parse_args(arguments)
     command = named[namespace.subcommand]
     values = dict(namespace[command.name].as_dict())
     del values["config"]
-    return command, values
+    return command, command.options(**values)
 
 
 def _config_files(arguments: Sequence[str]) -> list[str]:
@@ -122,10 +103,9 @@ def _config_files(arguments: Sequence[str]) -> list[str]:
     return [value for word, value in pairwise(words) if word == "--config"]
 
 
-def _completed(words: list[str], command: Command) -> Iterator[str]:
+def _completed(words: list[str], options: type[Options]) -> Iterator[str]:
     """`--channels 8 16` becomes `--channels "[8, 16]"`, and a switch `--lit` `--lit true`."""
-    hints = [get_type_hints(group) for group in command.options]
-    kinds = {f"--{name}": kind for group in hints for name, kind in group.items()}
+    kinds = {f"--{name}": kind for name, kind in get_type_hints(options).items()}
     while words:
         word, *words = words
         kind, values = kinds.get(word), list(takewhile(lambda value: value[:1] != "-", words))

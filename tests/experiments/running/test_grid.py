@@ -190,7 +190,7 @@ def test_the_command_that_is_shown_gives_the_same_options(changes):
         understood = []
         words = shlex.split(typed)
         assert words[:4] == ["python", "-m", "experiments.polyp", "cook"]
-        cook = Command("cook", [Many], understood.append)
+        cook = Command("cook", Many, understood.append)
         assert run_command_line("polyp", "", [cook], words[3:]) == 0
         assert understood == [options]
 

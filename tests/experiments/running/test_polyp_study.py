@@ -160,7 +160,7 @@ def test_the_command_of_a_study_gives_the_same_study(changes):
     options = StudyOptions(out=Path("runs/a study"), **changes)
     understood = []
     typed = command("python -m experiments.polyp", "study", StudyOptions, vars(options))
-    cook = Command("study", [StudyOptions], understood.append)
+    cook = Command("study", StudyOptions, understood.append)
     assert run_command_line("polyp", "", [cook], shlex.split(typed)[3:]) == 0
     assert understood == [options]
 

@@ -100,7 +100,7 @@ def test_the_command_of_a_study_gives_the_same_study(changes: dict[str, Any]) ->
     options = StudyOptions(out=Path("runs/a study"), **changes)
     understood: list[StudyOptions] = []
     typed = command("python -m experiments.tumour", "study", StudyOptions, vars(options))
-    cook = Command("study", [StudyOptions], understood.append)
+    cook = Command("study", StudyOptions, understood.append)
     assert run_command_line("tumour", "", [cook], shlex.split(typed)[3:]) == 0
     assert understood == [options]
 
