@@ -61,11 +61,7 @@ def run_command_line(
 
 
 def silence_libraries() -> None:
-    """Turns off what libraries say that no user can act upon.
-
-    Lightning: notes about hardware, advertising, how it restores checkpoints and stops; advice to
-    use more workers for images that are in memory; its use of a deprecated name of torch.
-    """
+    """Turns off what libraries say that no user can act upon, advertising among it."""
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (r".*LeafSpec.*is deprecated", r".*does not have many workers"):

@@ -36,27 +36,26 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """The contents of a checkpoint written by a study, on the CPU."""
     if not path.is_file():
         raise UserError(f"{path}: no such checkpoint file")
-    foreign = (
-        f"{path}: not a checkpoint of these experiments ({{}}); give a run folder or its "
-        "checkpoints/best.ckpt"
-    )
     try:
         contents = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
-        why = "it holds more than tensors and plain values, or is no checkpoint at all"
-        raise UserError(foreign.format(why)) from None
+        contents = None
     except Exception as error:  # fed with anything else, the unpickler can fail in any way
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UserError(f"{path}: broken or incomplete checkpoint ({reason})") from None
     record = contents.get(RECORD) if isinstance(contents, dict) else None
     if not isinstance(record, dict) or "state_dict" not in contents:
-        raise UserError(foreign.format(f"no entry {RECORD!r} says which network it holds"))
+        raise UserError(
+            f"{path}: not a checkpoint of these experiments (it holds more than tensors and plain "
+            f"values, or no entry {RECORD!r} that says which network it holds); give a run folder "
+            "or its checkpoints/best.ckpt"
+        )
     if record.get("format") != FORMAT or not {"study", "network", "options"} <= set(record):
         raise UserError(
             f"{path}: checkpoint format {record.get('format')!r} with {', '.join(record)}; this "
             f"version reads format {FORMAT} with study, network and options"
         )
-    return dict(contents)
+    return contents
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -83,18 +82,15 @@ def require_study(path: Path | str, study: str) -> None:
     """Raises `UserError` if a run folder or checkpoint was made by another study."""
     path = Path(path)
     file = RunFolder(path).best if path.is_dir() else path
-    if file.is_file():
-        made_by = read_checkpoint(file)[RECORD]["study"]
-        if made_by != study:
-            raise UserError(f"{path}: a run of the study {made_by!r}; give one of {study!r}")
+    made_by = read_checkpoint(file)[RECORD]["study"] if file.is_file() else study
+    if made_by != study:
+        raise UserError(f"{path}: a run of the study {made_by!r}; give one of {study!r}")
 
 
 def load_network(path: Path | str, study: Study | None = None) -> tuple[nn.Module, dict[str, Any]]:
-    """The trained network of a run, in eval mode on the CPU, and the options it was trained with.
+    """The network of a run folder (its best) or checkpoint, and the options it was trained with.
 
-    Args:
-        path: a run folder (its best checkpoint is taken) or a checkpoint file.
-        study: that it belongs to; None: the one that it names, of those in `experiments`.
+    It is in eval mode on the CPU. Without a study, the one that it names is looked for here.
     """
     path = Path(path)
     if not path.exists():
@@ -113,12 +109,11 @@ def load_network(path: Path | str, study: Study | None = None) -> tuple[nn.Modul
             f"{file}: {broken} is NaN or infinite, the training diverged; train again with a "
             "lower --learning_rate"
         )
+    arguments, prefix = record["network"], "network."
     try:
-        network = build(**record["network"])
+        network = build(**arguments)
     except (TypeError, ValueError, UserError) as error:
-        named = record["network"]
-        raise UserError(f"{file}: cannot rebuild its network {named!r}: {error}") from None
-    prefix = "network."
+        raise UserError(f"{file}: cannot rebuild its network {arguments!r}: {error}") from None
     weights = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
     try:
         network.load_state_dict(weights)

@@ -38,18 +38,8 @@ def fit(
     """Trains until the epochs, the time or the patience run out, and writes `result.json`.
 
     An interrupted training continues after its last completed epoch and, on the CPU, ends with
-    bitwise the weights of an uninterrupted one.
-
-    Args:
-        task: the network, its loss, and the number of epochs.
-        data: train and validation batches; their order must depend on the epoch alone.
-        folder: where everything is written.
-        record: what the checkpoints say about themselves, see `checkpoints.make_record`.
-        options: of the training.
-        interval: epochs from one validation to the next.
-
-    Returns:
-        epochs, best_epoch, best_dice, parameters, seconds: as in `result.json`.
+    bitwise the weights of an uninterrupted one: the order of the data must depend on the epoch
+    alone. `record` goes into the checkpoints; every `interval` epochs the network is validated.
     """
     terminal = sys.stdout.isatty()
     history, checkpoints = History(folder, printed=not terminal), LastAndBest(folder, record)

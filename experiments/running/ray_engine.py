@@ -21,14 +21,8 @@ def run_on_ray(
 ) -> None:
     """Runs every job as a Ray task, again on another worker when its worker is lost.
 
-    Args:
-        jobs: by their names; they can be pickled, and run again after an interruption. Folders that
-            they name must be the same for all workers: a shared file system.
-        address: of a cluster that runs already, or auto; None starts Ray on this machine.
-        cpus, gpus: that are reserved for each job.
-
-    Raises:
-        UserError: Ray or the cluster is not there or too small, or jobs failed; others are done.
+    Jobs can be pickled and run again after an interruption; the folders that they name are on a
+    file system that all workers share. When some have failed, the others are done all the same.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:

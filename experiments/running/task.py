@@ -18,14 +18,7 @@ class SegmentationTask(pl.LightningModule):
     regions alike, in any number of dimensions. The loss is the mean of the soft Dice loss over
     images and channels (Milletari et al., V-Net, 2016) plus the mean binary cross-entropy over
     pixels. AdamW's learning rate falls along half a cosine, to zero after the last epoch.
-
-    Args:
-        network: maps `(batch, channels, *space)` to logits `(batch, classes, *space)`.
-        learning_rate: of the first epoch.
-        weight_decay: of AdamW.
-        max_epochs: the length of the cosine.
-        window: edge of the overlapping windows through which larger images are validated; None
-            validates whole images.
+    Images larger than `window` are validated through overlapping windows of this edge.
     """
 
     def __init__(

@@ -49,11 +49,8 @@ def build_network(
       searched;
     - `plain_width`: ordinary, with as many channels as they have fields × scales, 16-32-64-128.
 
-    Normalisation is by batch unless asked otherwise. `norm="instance"` does without running
-    statistics, which one or two volumes in a batch make noisy; but its statistics change with the
-    share of a volume that is background, and so with scale, and that costs more equivariance than
-    everything else in the network. A map of a single voxel has no such statistics, so with it the
-    ordinary networks need more than one multiple of `size_multiple` on some axis.
+    Normalisation is by batch. The statistics of `norm="instance"` change with the share of a volume
+    that is background, and so with scale: that costs more equivariance than everything else.
     """
     require_network(name, NETWORKS)
     fields = _FIELDS if channels is None else tuple(channels)
