@@ -1,5 +1,6 @@
 """What to type for a command with given options."""
 
+import json
 import shlex
 from collections.abc import Collection, Mapping
 from dataclasses import MISSING
@@ -20,11 +21,7 @@ def command(
     for option, value in values.items():
         if option not in left_out and value != defaults.get(option, MISSING):
             several = value if isinstance(value, list) else [value]
-            words += [f"--{option}", *(_word(one) for one in several)]
+            special = (None, True, False)
+            said = [json.dumps(one) if one in special else str(one) for one in several]
+            words += [f"--{option}", *said]
     return shlex.join(words)
-
-
-def _word(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return "null" if value is None else str(value)

@@ -13,19 +13,16 @@ from rich.console import Console
 from experiments.command_line.options import (
     Options,
     check_at_least,
-    check_distinct,
     check_positive,
     check_seed,
 )
 from experiments.command_line.typed import command
+from experiments.common.errors import UserError
 from experiments.common.files import read_json
 from experiments.running.callbacks import announce
 from experiments.running.ray_engine import run_on_ray
 from experiments.running.study import Study, train_run
 from experiments.running.training_options import TrainOptions
-
-ENGINE = ("engine", "address", "cpus", "gpus")
-"""Options that say where a study runs, not what it computes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +58,10 @@ class GridOptions(Options):
 
     def check(self) -> None:
         for axis, _ in self.AXES:
-            check_distinct(axis, getattr(self, axis))
+            values = getattr(self, axis)
+            if not values or len(set(values)) < len(values):
+                typed = " ".join(map(str, values))
+                raise UserError(f"--{axis} {typed}: name at least one, and none twice")
         for seed in self.seeds:
             check_seed("seeds", seed)
         check_positive("cpus", self.cpus)
@@ -117,7 +117,8 @@ def _evaluate(study: Study, run: Path, options: Options) -> None:
 @rank_zero_only
 def _report(study: Study, options: GridOptions, runs: list[Path]) -> None:
     if study.report is not None:
-        typed = command(study.command, "study", type(options), vars(options), left_out=ENGINE)
+        where = ("engine", "address", "cpus", "gpus")  # not what is computed
+        typed = command(study.command, "study", type(options), vars(options), left_out=where)
         page = study.report(runs, options.out, typed)
         if study.table is not None:
             Console().print(study.table(runs))
