@@ -1,6 +1,6 @@
 """Options as frozen dataclasses: what the command line shows, what a run folder records."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields, make_dataclass
 from inspect import Parameter, signature
 from pathlib import Path
@@ -80,6 +80,13 @@ def check_seed(name: str, value: int) -> None:
     check_at_least(name, value, 0)
     if value >= 2**64:
         raise UserError(f"--{name} {value}: must be at most {2**64 - 1} (64 bits)")
+
+
+def check_distinct(name: str, values: Sequence[Any]) -> None:
+    """Raises `UserError` unless there is at least one value, and none twice."""
+    if not values or len(set(values)) < len(values):
+        typed = " ".join(map(str, values))
+        raise UserError(f"--{name} {typed}: name at least one, and none twice")
 
 
 def counted(number: int, plural: str) -> str:

@@ -13,11 +13,11 @@ from rich.console import Console
 from experiments.command_line.options import (
     Options,
     check_at_least,
+    check_distinct,
     check_positive,
     check_seed,
 )
 from experiments.command_line.typed import command
-from experiments.common.errors import UserError
 from experiments.common.files import read_json
 from experiments.running.callbacks import announce
 from experiments.running.ray_engine import run_on_ray
@@ -58,10 +58,7 @@ class GridOptions(Options):
 
     def check(self) -> None:
         for axis, _ in self.AXES:
-            values = getattr(self, axis)
-            if not values or len(set(values)) < len(values):
-                typed = " ".join(map(str, values))
-                raise UserError(f"--{axis} {typed}: name at least one, and none twice")
+            check_distinct(axis, getattr(self, axis))
         for seed in self.seeds:
             check_seed("seeds", seed)
         check_positive("cpus", self.cpus)
