@@ -29,7 +29,6 @@ from experiments.results.figures import STYLE, draw_boxes, draw_curves, outline,
 from experiments.results.metrics import dice
 from experiments.results.runs import Comparison, load_runs
 from experiments.results.statistics import case_means, outliers
-from experiments.results.study import StudyReport
 from experiments.results.words import with_interval
 from experiments.running.checkpoints import load_network
 from experiments.tumour.report import STUDY as TUMOUR
@@ -39,7 +38,7 @@ EXPECTED = (1.0, 0.85, 0.0)
 
 
 @torch.no_grad()
-def turned(study: StudyReport, c: Comparison) -> Figure:
+def turned(c: Comparison) -> Figure:
     """The median image turned, with the mask of a network and the outline of the expected one."""
     agreement = c.rows(network=c.labels[0], metric="agreement")
     means = case_means(agreement).sort_values()
@@ -62,17 +61,18 @@ def turned(study: StudyReport, c: Comparison) -> Figure:
             panel.imshow(picture, interpolation="nearest")
             panel.set_title(f"{network.label}, {angle}°\nDice {dice(found, expected).item():.2f}")
             panel.set_axis_off()
-    draw_curves(axes[-1], c.points(c.labels, "agreement", "rotation"))
+    draw_curves(axes[-1], c.points(c.labels, "agreement", c.study.commutation))
     axes[-1].set(xlabel="angle in degrees", ylabel="agreement of the masks (Dice)")
     return figure
 
 
-def curves(study: StudyReport, c: Comparison) -> Figure:
+def curves(c: Comparison) -> Figure:
     """How well masks move with the input, the main score, and its boxes; prints the table."""
+    study = c.study
     way, metric = study.commutation, next(iter(study.commutation.metrics))
     figure, (moved, scored, boxes) = panels(3, 11, 3.4)
-    draw_curves(moved, c.points(c.labels, metric, way.name))
-    draw_curves(scored, c.points(c.labels, study.main, study.protocols[0].name))
+    draw_curves(moved, c.points(c.labels, metric, way))
+    draw_curves(scored, c.points(c.labels, study.main, study.protocols[0]))
     rows = {n: c.rows(network=n, metric=study.main, **study.base) for n in c.labels}
     groups = {label: case_means(values, "run") for label, values in rows.items()}
     draw_boxes(boxes, groups, {k: outliers(v, study.main) for k, v in groups.items()})
@@ -80,7 +80,7 @@ def curves(study: StudyReport, c: Comparison) -> Figure:
     scored.set(xlabel=study.axis, ylabel=study.metrics[study.main])
     boxes.set(ylabel=study.metrics[study.main])
     for protocol in (*study.protocols, way):
-        parts = study.ways(c, protocol)
+        parts = c.ways(protocol)
         for name in way.metrics if protocol is way else study.metrics:
             print(f"\n{protocol.title}: {name}\n\n| network | {' | '.join(parts)} |")
             print("|---" + "|---:" * len(parts) + "|")
@@ -90,7 +90,7 @@ def curves(study: StudyReport, c: Comparison) -> Figure:
     return figure
 
 
-def layers(study: StudyReport, c: Comparison) -> Figure:
+def layers(c: Comparison) -> Figure:
     """The error after each part of a network, for the nearest and the farthest scaling."""
     rows = c.rows(protocol="layers", metric="error")
     part = rows["case"].str.extract(r"^(\w+)(?:\.(\d+))?").fillna("")
@@ -113,7 +113,7 @@ def small_png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-PICTURES: dict[str, Callable[[StudyReport, Comparison], Figure]] = {
+PICTURES: dict[str, Callable[[Comparison], Figure]] = {
     "turned": turned,
     "curves": curves,
     "layers": layers,
@@ -130,9 +130,7 @@ def main() -> None:
     table = pd.read_csv(options.runs[0] / "evaluation" / "results.csv", usecols=["protocol"])
     study = REPORT if (table["protocol"] == "rotation").any() else TUMOUR
     with mpl.rc_context(STYLE | {"font.size": 8}):
-        figure = PICTURES[options.picture](
-            study, load_runs(options.runs, study.name, study.settings)
-        )
+        figure = PICTURES[options.picture](load_runs(options.runs, study))
         write_atomically(options.out, small_png(figure))
 
 

@@ -26,8 +26,6 @@ from monai.metrics.confusion_matrix import compute_confusion_matrix_metric, get_
 from monai.metrics.hausdorff_distance import compute_hausdorff_distance
 from torch import Tensor
 
-__all__ = ["HIGH_IS_BAD", "dice", "hausdorff_95", "overlap", "scores", "soft_dice"]
-
 HIGH_IS_BAD = frozenset({"hausdorff_95", "error", "own", "floor"})
 """Metrics of which high values are the bad ones."""
 
@@ -64,17 +62,12 @@ def soft_dice(probability: Tensor, truth: Tensor) -> Tensor:
 def hausdorff_95(prediction: Tensor, truth: Tensor, spacing: Sequence[float]) -> Tensor:
     """The larger of the 95th percentiles of the two directed distances between the surfaces.
 
-    Args:
-        prediction, truth: masks (cases, regions, *space) of 0 and 1.
-        spacing: size of a voxel along each axis of space, which gives the unit (mm).
+    `spacing`, the size of a voxel along each axis of space, gives the unit (mm).
     """
     _check_shapes(prediction, truth)
-    space = prediction.shape[2:]
-    if len(spacing) != len(space) or min(spacing) <= 0:
-        raise ValueError(f"a spacing {tuple(spacing)} does not fit masks of size {tuple(space)}")
     prediction, truth = prediction.cpu(), truth.cpu()
     found, true = prediction.flatten(2).any(2), truth.flatten(2).any(2)
-    diagonal = math.sqrt(sum((n * mm) ** 2 for n, mm in zip(space, spacing, strict=True)))
+    diagonal = math.sqrt(sum((n * mm) ** 2 for n, mm in zip(truth.shape[2:], spacing, strict=True)))
     value = torch.where(found == true, 0.0, diagonal).double()
     for case, region in (found & true).nonzero().tolist():
         one, other = (mask[case, region][None, None].float() for mask in (prediction, truth))

@@ -271,7 +271,7 @@ def test_a_split_that_is_not_that_of_the_data_is_refused(
         (tumour.EvaluationOptions, {"scales": [0.0, 1.0]}, "they should lie between"),
         (tumour.EvaluationOptions, {"scales": [0.7, 0.9]}, "1 should be among them"),
         (tumour.EvaluationOptions, {"scales": [0.7, 0.7, 1.0]}, "none twice"),
-        (tumour.EvaluationOptions, {"tile": 40}, "--tile 40: it should be a multiple of 16"),
+        (tumour.EvaluationOptions, {"tile": 40}, "--tile 40: must be a multiple of 16"),
         (tumour.EvaluationOptions, {"tile": 0}, "--tile 0"),
     ],
 )
@@ -294,11 +294,11 @@ def rows(metric: str, values: dict[str, float]) -> pd.DataFrame:
 def test_pictures_are_of_the_best_the_median_the_worst_and_the_one_that_turns_worst() -> None:
     dice = rows("dice", {"a": 0.9, "b": 0.8, "c": 0.7, "d": 0.75, "e": 0.85})
     agreement = rows("agreement", {"a": 1.0, "b": 1.0, "c": 0.8, "d": 0.2, "e": 0.9})
-    assert polyp.choose_pictures(dice, agreement) == {
+    assert evaluation.choose_pictures(dice, agreement) == {
         "a": ["best"],
         "b": ["median"],
         "c": ["worst"],
-        "d": ["turns worst"],
+        "d": ["least equivariant"],
     }
 
 
@@ -308,9 +308,9 @@ def test_outliers_are_pictured_and_what_is_absent_or_undefined_is_neither_best_n
     agreement = rows(
         "agreement", dict.fromkeys(scores, 0.9) | {"worse": float("nan"), "fine 5": 0.5}
     )
-    chosen = polyp.choose_pictures(dice, agreement)
+    chosen = evaluation.choose_pictures(dice, agreement)
     assert chosen["worse"] == ["worst", "outlier"] and chosen["bad"] == ["outlier"]
-    assert chosen["fine 5"] == ["turns worst"] and chosen["fine 7"] == ["best"]
+    assert chosen["fine 5"] == ["least equivariant"] and chosen["fine 7"] == ["best"]
     assert "empty" not in chosen
-    nothing = polyp.choose_pictures(rows("dice", {"a": 1.0}).assign(present=False), agreement[:0])
-    assert nothing == {"a": ["first"]}
+    nothing = rows("dice", {"a": 1.0}).assign(present=False)
+    assert evaluation.choose_pictures(nothing, agreement[:0]) == {"a": ["first"]}

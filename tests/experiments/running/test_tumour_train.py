@@ -101,7 +101,9 @@ def test_without_steps_the_epochs_are_those_asked_for(tmp_path):
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_every_network_takes_all_modalities_and_gives_all_regions(network, tmp_path):
-    config = options(tmp_path, network=network, regions=["all"], modalities=["t1", "flair"]).config()
+    config = options(
+        tmp_path, network=network, regions=["all"], modalities=["t1", "flair"]
+    ).config()
     built = build_network(**network_arguments(config, TUMOUR.open_data(config)))
     assert built(torch.rand(1, 2, 16, 16, 32)).shape == (1, 3, 16, 16, 32)
 
