@@ -15,31 +15,18 @@ _EXACT, _NEARLY = 1 - 1e-9, 0.9995
 
 def headline(c: Comparison) -> str:
     """Whether masks turn with the image at multiples of 90°, exactly, nearly or not."""
-    quarter = c.ways(c.study.commutation)[_QUARTER]
-    found = {n: c.score(n, "agreement", **quarter) for n in c.fullest}
-    exact = [n for n, e in found.items() if e.worst >= _EXACT]
-    nearly = [n for n, e in found.items() if n not in exact and e.mean >= _NEARLY]
-    change = [n for n in found if n not in (*exact, *nearly)]
-    said = []
-    if exact:
-        said.append(
-            f"{listing(exact)}: turning the image by 90°, 180° or 270° turns the mask exactly, on "
-            "every test image."
-        )
-    for names, what in (
-        (nearly, "turn with the image but for single pixels that rounding tips"),
-        (change, "change when the image is turned"),
-    ):
-        changes = "; ".join(
-            f"{n} {fixed(found[n].mean)} on average, {fixed(found[n].worst)} for the worst image"
-            for n in names
-        )
-        if names:
-            said.append(
-                f"{listing(names)}: by 90°, 180° or 270° the masks {what} (Dice between the turned "
-                f"mask and the mask of the turned image: {changes})."
-            )
-    return " ".join(said)
+    exactly, nearly, changed = list[str](), list[str](), list[str]()
+    for label in c.fullest:
+        score = c.score(label, "agreement", **c.ways(c.study.commutation)[_QUARTER])
+        kind = exactly if score.worst >= _EXACT else nearly if score.mean >= _NEARLY else changed
+        kind.append(f"{label} ({fixed(score.mean)}, {fixed(score.worst)} at worst)")
+    told = {
+        "turn exactly with every test image": exactly,
+        "turn with the image but for single pixels that rounding tips": nearly,
+        "change when the image is turned": changed,
+    }
+    said = "; ".join(f"the masks of {listing(of)} {what}" for what, of in told.items() if of)
+    return f"By 90°, 180° or 270°, {said}. In brackets: Dice of the turned masks with these."
 
 
 STUDY = StudyReport(

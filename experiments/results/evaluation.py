@@ -57,26 +57,6 @@ class TrainedRun:
     data: StudyData
     device: torch.device
 
-    @classmethod
-    def open(cls, study: Study, path: Path | str, device: str) -> TrainedRun:
-        """The run in a folder.
-
-        Raises:
-            UserError: it is not finished or of another study, its data has changed or cannot be
-                read, or there is no such device.
-        """
-        folder = RunFolder(Path(path))
-        config = folder.config()
-        if not folder.finished:
-            raise UserError(
-                f"{folder.path}: the training is not finished; train it to the end first"
-            )
-        where = choose_device(device)
-        network, _ = load_network(folder.path, study)
-        data = study.open_data(config)
-        check_split(folder.split_file, data.split)
-        return cls(study, folder, config, network.to(where), data, where)
-
     def cost(self, images: Tensor, repeats: int) -> dict[str, Any]:
         """Cost of the network for images (B, C, *space), its time beside that of `REFERENCE`."""
         config = self.config | {"network": REFERENCE}
@@ -85,6 +65,19 @@ class TrainedRun:
         cost = cost_of(self.network, reference, images.to(self.device), repeats)
         size = list(images.shape[2:])
         return cost | {"reference": REFERENCE, "threads": torch.get_num_threads(), "size": size}
+
+
+def open_run(study: Study, path: Path | str, device: str) -> TrainedRun:
+    """The run in a folder, checked to be finished, of this study, and on the same data."""
+    folder = RunFolder(Path(path))
+    config = folder.config()
+    if not folder.finished:
+        raise UserError(f"{folder.path}: the training is not finished; train it to the end first")
+    where = choose_device(device)
+    network, _ = load_network(folder.path, study)
+    data = study.open_data(config)
+    check_split(folder.split_file, data.split)
+    return TrainedRun(study, folder, config, network.to(where), data, where)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +105,7 @@ def evaluate(
     run: Path | str,
     options: Any,
 ) -> dict[str, Any]:
-    """Evaluates the best checkpoint of a run on its test cases and writes the results.
+    """Evaluates the best checkpoint of a run, writes the results, and returns `evaluation.json`.
 
     Args:
         study: that of the run.
@@ -120,14 +113,8 @@ def evaluate(
         measure: measures the test cases, with the options.
         run: its folder.
         options: of the evaluation, a `device` among them.
-
-    Returns:
-        The content of `evaluation.json`.
-
-    Raises:
-        UserError: the run is not finished, its data has changed, or something cannot be written.
     """
-    trained = TrainedRun.open(study, run, options.device)
+    trained = open_run(study, run, options.device)
     measured = measure(trained, options)
     out, config = trained.folder.path / "evaluation", trained.config
     table = measured.table.assign(

@@ -24,18 +24,10 @@ from experiments.results.words import plural
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5C00", "#444444")
 _STYLES = ("", (4, 1.5), (4, 1.5, 1, 1.5), (4, 1.5, 1, 1.5, 1, 1.5), (7, 2), (1, 1), (7, 2, 1, 2))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-_INK, _NEUTRAL = "#1D2939", "#667085"
-STYLE: dict[Any, Any] = sns.axes_style(
-    "whitegrid",
-    {
-        "font.family": "DejaVu Sans",
-        "axes.edgecolor": "#98A2B3",
-        "text.color": _INK,
-        "grid.color": "#EAECF0",
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-    },
-) | {"legend.frameon": False, "svg.hashsalt": "report"}
+STYLE: dict[Any, Any] = sns.axes_style("whitegrid", {"font.family": "DejaVu Sans"}) | {
+    **dict.fromkeys(("axes.spines.top", "axes.spines.right", "legend.frameon"), False),
+    "svg.hashsalt": "report",
+}
 """How all figures look, for `matplotlib.rc_context`."""
 
 
@@ -76,7 +68,7 @@ def curve_plot(
         figure, (axes,) = panels(1, 8.4, 3.9)
         draw_curves(axes, points)
         if bound is not None:
-            axes.plot(bound.index, bound, color=_NEUTRAL, linestyle=":", label=bound.name)
+            axes.plot(bound.index, bound, color="0.4", linestyle=":", label=bound.name)
         axes.set(xlabel=x_label, ylabel=y_label, xticks=list(ticks))
         axes.margins(x=0.01)
         handles, labels = axes.get_legend_handles_labels()
@@ -96,7 +88,7 @@ def draw_boxes(axes: Axes, groups: Mapping[str, pd.Series], beyond: Mapping[str,
     frame = pd.concat([s.rename("value").to_frame().assign(of=k) for k, s in groups.items()])
     colours = _looks(groups, COLOURS)
     look: dict[str, Any] = {"x": "of", "y": "value", "hue": "of", "palette": colours, "ax": axes}
-    mean = {"marker": "D", "markerfacecolor": "white", "markeredgecolor": _INK}
+    mean = {"marker": "D", "markerfacecolor": "white", "markeredgecolor": "0.1"}
     box: dict[str, Any] = {"width": 0.42, "showmeans": True, "meanprops": mean}
     sns.boxplot(frame, **look, **box, showfliers=False, boxprops={"alpha": 0.4})
     sns.stripplot(frame, **look, size=3, alpha=0.55, jitter=False)
@@ -140,14 +132,16 @@ def outline(mask: NDArray[np.bool_], width: int = 1) -> NDArray[np.bool_]:
 
 def svg_bytes(figure: Figure) -> bytes:
     """The figure as SVG, without a date, so that equal figures are equal files."""
-    buffer = io.BytesIO()
     with mpl.rc_context(STYLE):
-        figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
-    return buffer.getvalue()
+        return _saved(figure, format="svg", metadata={"Date": None}, transparent=True)
 
 
 def png_bytes(figure: Figure) -> bytes:
     """The figure as PNG at its own resolution."""
+    return _saved(figure, format="png", dpi=figure.dpi)
+
+
+def _saved(figure: Figure, **options: Any) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=figure.dpi)
+    figure.savefig(buffer, **options)
     return buffer.getvalue()

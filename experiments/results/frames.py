@@ -27,21 +27,16 @@ TRUTH, FOUND = (0, 158, 115), (255, 122, 0)
 
 @dataclass(eq=False)
 class Frames:
-    """The frames of one case.
-
-    Attributes:
-        case: its name.
-        sliders: what each of them moves, and what it says at every stop.
-        start: the frame shown first.
-        pictures: RGB, all of one size.
-        said: about every frame.
-    """
+    """The frames of one case, in RGB and all of one size."""
 
     case: str
     sliders: Mapping[str, Sequence[str]]
+    """what each of them moves, and what it says at every stop"""
     start: int = 0
+    """the frame shown first"""
     pictures: list[Image.Image] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
+    """about every frame"""
 
     def add(
         self,

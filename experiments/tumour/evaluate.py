@@ -52,10 +52,8 @@ class EvaluationOptions(Options):
 
     def check(self) -> None:
         check_distinct("scales", self.scales)
-        if not all(math.isfinite(scale) and 0.1 <= scale <= 10 for scale in self.scales):
-            raise UserError(f"--scales {self.scales}: they should lie between 0.1 and 10")
-        if 1.0 not in self.scales:
-            raise UserError(f"--scales {self.scales}: 1 should be among them")
+        if 1.0 not in self.scales or not all(0.1 <= scale <= 10 for scale in self.scales):
+            raise UserError(f"--scales {self.scales}: 1 and others between 0.1 and 10 are needed")
         check_cube("tile", self.tile)
 
 

@@ -15,20 +15,13 @@ from experiments.tumour.train import TrainOptions
 
 def headline(c: Comparison) -> str:
     """How the Dice of each network changes from scale 1 to the farthest one."""
-    ends = [list(c.places().values())[index] for index in (0, -1)]
-    found = {n: [c.score(n, "dice", **end).mean for end in ends] for n in c.fullest}
-    if len(c.places()) == 1:
-        scores = listing(f"{fixed(here)} ({label})" for label, (here, _) in found.items())
-        return f"At the scale of the training the mean Dice is {scores}."
-    scores = listing(
-        f"{fixed(here)} → {fixed(there)} ({label}, {there - here:+.3f})"
-        for label, (here, there) in found.items()
-    )
-    cases = listing(dict.fromkeys(str(n.trained_on) for n in c.networks if n.label in found))
-    return (
-        f"Trained on {cases} cases: from scale 1 to {ends[1]['at'][0]:g}, on resampled volumes, "
-        f"the mean Dice goes {scores}."
-    )
+    places = c.places()
+    scores = {
+        n: [fixed(c.score(n, "dice", **at).mean) for at in places.values()] for n in c.fullest
+    }
+    told = listing(f"{' → '.join(values)} ({label})" for label, values in scores.items())
+    cases = listing(dict.fromkeys(str(n.trained_on) for n in c.networks if n.label in c.fullest))
+    return f"Trained on {cases} cases, mean Dice at {' → '.join(places)}: {told}."
 
 
 _METRICS = {

@@ -242,10 +242,12 @@ def turned(label: str, at_90: list[float], between: list[float]) -> list[tuple[A
 def test_the_headline_says_who_is_exact_and_who_is_not() -> None:
     exact, other = turned("p4", [1.0, 1.0], [0.9, 0.9]), turned("plain", [0.5, 0.9], [0.4, 0.8])
     told = polyp.headline(compared(polyp.STUDY, [*other, *exact]))
-    assert told.startswith("p4: turning the image by 90°, 180° or 270° turns the mask exactly")
-    assert "plain 0.700 on average, 0.500 for the worst image" in told
+    assert "the masks of p4 (1.000, 1.000 at worst) turn exactly with every test image" in told
+    assert "plain (0.700, 0.500 at worst) change when the image is turned" in told
     alone = polyp.headline(compared(polyp.STUDY, other))
-    assert alone.startswith("plain: by 90°, 180° or 270° the masks change")
+    assert alone.startswith(
+        "By 90°, 180° or 270°, the masks of plain (0.700, 0.500 at worst) change"
+    )
 
 
 def test_a_single_pixel_of_difference_is_not_called_exact() -> None:
@@ -279,8 +281,8 @@ def scaled(label: str, dice: list[float], found: list[float]) -> list[tuple[Any,
 def test_findings_count_only_the_regions_that_are_there() -> None:
     rows = scaled("scale", [0.6, 0.8, 0.7, 1.0], [0, 5, 0, 3]) + scaled("plain", [0.2] * 4, [5] * 4)
     told = findings(compared(tumour.STUDY, rows))
-    assert told[0].startswith("Trained on 25 cases: from scale 1 to 0.5")
-    assert "0.700 → 0.350 (scale, -0.350) and 0.200 → 0.100 (plain, -0.100)" in told[0]
+    assert told[0].startswith("Trained on 25 cases, mean Dice at scale 1 → scale 0.5: ")
+    assert "0.700 → 0.350 (scale) and 0.200 → 0.100 (plain)" in told[0]
     text = "\n".join(told)
     assert (
         "nothing was found of a region that is there in 2 of 3 (scale) and 0 of 3 (plain)" in text
