@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from experiments.command_line.options import Options
 from experiments.command_line.typed import command
 from experiments.results.runs import Comparison
@@ -12,39 +14,36 @@ from experiments.results.runs import Comparison
 def commands(c: Comparison, out: Path) -> str:
     """What to type to train, evaluate and report the runs anew."""
     study, lines = c.study, []
-    runs = [run for network in c.networks for run in network.runs]
-    for run in runs:
+    for run in c.runs:
         config, options = run.evaluation["config"], run.evaluation["options"]
         lines.append(command(study.name, "train", study.train, {"out": run.path, **config}))
         lines.append(command(study.name, "evaluate", study.evaluate, {"run": run.path, **options}))
-    paths = [run.path for run in runs]
-    return "\n".join([*lines, command(study.name, "report", Options, {"runs": paths, "out": out})])
+    values = {"runs": [run.path for run in c.runs], "out": out}
+    return "\n".join([*lines, command(study.name, "report", Options, values)])
 
 
 def how_to_repeat(c: Comparison) -> dict[str, Any]:
     """The options that all runs share, header and rows of those that differ, and the versions."""
-    records = [run.evaluation for network in c.networks for run in network.runs]
-    configs = {
-        run.path.name: run.evaluation["config"] for network in c.networks for run in network.runs
-    }
-    values = {k: {_said(c.get(k)) for c in configs.values()} for c in configs.values() for k in c}
+    configs = {run.path.name: run.evaluation["config"] for run in c.runs}
+    given = pd.DataFrame(configs.values(), configs.keys(), dtype=object).map(_said)
+    alike = given.nunique() == 1
     split, environment = c.first["split"], c.first["environment"]
-    seeds, trained = (sorted({r["split"][key] for r in records}) for key in ("seed", "train"))
-    shared = {
-        "split": f"{split['kind']}, seed {_said(seeds)}: {_said(trained)} training, "
-        f"{split['validation']} validation and {split['test']} test {c.study.sample}s",
-        **{k: said.copy().pop() for k, said in values.items() if len(said) == 1 and k != "split"},
-    }
-    differing = sorted(k for k, said in values.items() if len(said) > 1)
-    rows = [[run, *(_said(config.get(k)) for k in differing)] for run, config in configs.items()]
+    seeds, trained = (
+        _said(sorted({run.evaluation["split"][key] for run in c.runs})) for key in ("seed", "train")
+    )
+    told = f"{split['kind']}, seed {seeds}: {trained} training, {split['validation']} validation"
+    shared = given.loc[:, alike].iloc[0].to_dict()
+    shared |= {"split": f"{told} and {split['test']} test {c.study.sample}s"}
+    differing = given.loc[:, ~alike].sort_index(axis=1).reset_index(names="run")
     versions = {
         "python": environment["python"],
-        **{k: _said(v) for k, v in environment["versions"].items()},
-        **{k: _said(environment[k]) for k in ("commit", "platform")},
+        **environment["versions"],
+        **{k: environment[k] for k in ("commit", "platform")},
         "device": f"{environment['device']}, {c.first['cost']['threads']} threads",
         "evaluated": c.first["finished_at"],
     }
-    return {"shared": shared, "differing": (["run", *differing], rows), "versions": versions}
+    versions = {name: _said(value) for name, value in versions.items()}
+    return {"shared": shared, "differing": differing, "versions": versions}
 
 
 def _said(value: Any) -> str:
@@ -52,4 +51,4 @@ def _said(value: Any) -> str:
         return ", ".join(f"{key} {_said(item)}" for key, item in value.items())
     if isinstance(value, Sequence) and not isinstance(value, str):
         return " ".join(map(_said, value))
-    return "none" if value is None else str(value)
+    return "none" if value is None or value != value else str(value)

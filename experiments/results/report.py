@@ -53,8 +53,7 @@ def write_report(
     ]
     cards = [_card(c, label) for label in c.fullest]
     content = {"lead": " · ".join(lead), "cards": cards, "repeat": how_to_repeat(c)}
-    content |= {"c": c, "show": sections, "differences": paired(c)}
-    html = render("report.html.j2", **summary, **content)
+    html = render("report.html.j2", c=c, show=sections, **summary, **content)
     networks = [
         {"label": n.label, "train_cases": n.trained_on, "runs": [str(r.path) for r in n.runs]}
         for n in c.networks

@@ -69,9 +69,14 @@ class Comparison:
     table: pd.DataFrame
 
     @property
+    def runs(self) -> list[EvaluatedRun]:
+        """Of all networks."""
+        return [run for network in self.networks for run in network.runs]
+
+    @property
     def first(self) -> Mapping[str, Any]:
         """The record of the first run, for what is the same for all."""
-        return self.networks[0].runs[0].evaluation
+        return self.runs[0].evaluation
 
     @property
     def labels(self) -> list[str]:
@@ -145,14 +150,11 @@ def load_runs(folders: Sequence[Path | str], study: StudyReport) -> Comparison:
     order = [network.series for network in networks.values()]
     ordered = sorted(networks.values(), key=lambda n: (order.index(n.series), n.trained_on))
     names = [run.path.name for run in runs]
-    tables = [
-        run.table.assign(
-            network=network.label,
-            run=run.path.name if names.count(run.path.name) == 1 else str(run.path),
-        )
-        for network in ordered
-        for run in network.runs
-    ]
+    tables = []
+    for network in ordered:
+        for run in network.runs:
+            name = run.path.name if names.count(run.path.name) == 1 else str(run.path)
+            tables.append(run.table.assign(network=network.label, run=name))
     return Comparison(study, ordered, pd.concat(tables, ignore_index=True))
 
 

@@ -173,9 +173,9 @@ def paired(c: Comparison) -> list[tuple[str, str, str, str, int, str]]:
     ]
 
 
-def differences(c: Comparison, pairs: Sequence[tuple[str, str, str, str, int, str]]) -> Markup:
+def differences(c: Comparison) -> Markup:
     """Every two networks compared on the same cases."""
-    rows = [[f"{a} − {b}", *map(str, rest)] for a, b, *rest in pairs]
+    rows = [[f"{a} − {b}", *map(str, rest)] for a, b, *rest in paired(c)]
     study = c.study
     header = ["difference", study.axis, study.metrics[study.main], f"{study.sample}s", "p"]
     return table(header, rows, "Mean difference with its 95 % interval.")

@@ -99,14 +99,16 @@ def measure(trained: TrainedRun, options: EvaluationOptions) -> Measured:
 
 
 def check_scales(scales: Sequence[float], data: StudyData) -> None:
-    """Refuse a scale at which a test volume would not fit into memory."""
-    scale, channels = max(scales), len(data.modalities) + len(data.regions)
+    """Refuse a scale at which the largest test volume would not fit into memory."""
+    scale, shapes = max(scales), {}
     for case in data.source.cases:
         if case.name in data.split.test:
             shape, voxels = (data.options.get("size", 0),) * 3, [data.voxel] * 3
             if case.files:
                 header = read_header(case.files[0], case.name)
                 shape, voxels = header.shape[:3], header.spacing.tolist()
-            scaled = resized_shape(shape, voxels, data.voxel / scale)
-            what = f"{case.name} would have"
-            check_memory(f"--scales {scale:g}", what, scaled, channels, scale=scale)
+            shapes[case.name] = resized_shape(shape, voxels, data.voxel / scale)
+    name = max(shapes, key=lambda name: math.prod(shapes[name]))
+    channels = len(data.modalities) + len(data.regions)
+    option, what = f"--scales {scale:g}", f"{name} would have"
+    check_memory(option, what, shapes[name], channels, scale=scale)

@@ -109,19 +109,18 @@ def _frames(prepared: Prepared, mask: Tensor, observed: dict[float, Tensor]) -> 
     stops = {"scale": [f"{scale:g}" for scale in scales], "slice": list(places)}
     frames = Frames(prepared.name, stops, start)
     low, high = np.percentile(image, [1, 99.5])
-    # Shown on the grid of the volume as it is, so that a smaller patient is a smaller picture.
-    fit_image = ResizeWithPadOrCrop(image.shape[1:], value=image.min().item())
-    fit = ResizeWithPadOrCrop(image.shape[1:])
+    # In the frame of the volume as it is, so that a smaller patient is a smaller picture.
+    fit_image = ResizeWithPadOrCrop(image.shape[2:], value=image.min().item())
+    fit = ResizeWithPadOrCrop(image.shape[2:])
     for scale in scales:
-        shown = fit_image(zoom(image, scale, dim=3) if scale != 1 else image)[0]
-        truth = torch.as_tensor(fit(zoom_mask(mask, scale))) > 0
-        found = torch.as_tensor(fit(observed[scale])) > 0.5
-        score = dice(found.float()[None], truth.float()[None]).mean().item()
+        shown = zoom(image, scale, dim=3) if scale != 1 else image
+        masks = [zoom_mask(mask, scale).float(), (observed[scale] > 0.5).float()]
+        score = dice(masks[1][None], masks[0][None]).mean().item()
         for name, place in places.items():
-            index = min(int((0.5 + (place - 0.5) * scale) * depth), depth - 1)
+            index = int(place * shown.shape[1])
             frames.add(
-                ((shown[index] - low) / max(high - low, 1e-6)).numpy(),
-                *(truth[:, index].numpy(), found[:, index].numpy()),
+                ((fit_image(shown[:, index])[0] - low) / max(high - low, 1e-6)).numpy(),
+                *(fit(one[:, index]).numpy() > 0 for one in masks),
                 f"scale {scale:g}, slice at {name}, Dice of the volume {score:.2f}",
                 prepared.spacing[1:],
             )

@@ -22,6 +22,7 @@ from experiments.running.checkpoints import load_network
 from experiments.running.run_folder import RunFolder
 from experiments.tumour import evaluate as tumour
 from experiments.tumour import inference, scaling
+from experiments.tumour.study import StudyOptions
 from experiments.tumour.train import TUMOUR
 from tests.experiments import polyp_runs, tumour_runs
 
@@ -278,6 +279,19 @@ def test_a_split_that_is_not_that_of_the_data_is_refused(
 def test_options_out_of_range_are_refused(options: Any, values: Any, message: str) -> None:
     with pytest.raises(UserError, match=message):
         options(**values)
+
+
+def test_a_scale_that_does_not_fit_into_memory_is_refused_before_work_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tumour_runs.finished_run(tmp_path / "run")
+    monkeypatch.setattr("os.sysconf", {"SC_PHYS_PAGES": 10**6, "SC_PAGE_SIZE": 100}.__getitem__)
+    message = r"--scales 10: generated-\d+ would have 240x240x240 .* has 0 GB; 4\.\d would fit"
+    with pytest.raises(UserError, match=message):
+        tumour.evaluate_run(path, tumour.EvaluationOptions(scales=[1.0, 10.0], device="cpu"))
+    with pytest.raises(UserError, match="--scales 10: generated"):
+        StudyOptions(out=tmp_path / "study", size=24, scales=[1.0, 10.0])
+    assert not (path / "evaluation").exists() and not (tmp_path / "study").exists()
 
 
 def test_a_device_that_is_not_there_is_refused(runs: dict[str, Path]) -> None:

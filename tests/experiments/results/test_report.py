@@ -97,6 +97,12 @@ def test_the_page_needs_no_other_file_and_shows_every_section(
     assert all(re.search(r'alt="[^"]{20,}"', image) for image in images)
 
 
+def test_the_report_of_the_scale_study_speaks_of_no_organ(pages: dict[str, Path]) -> None:
+    shown = re.sub(r"<pre.*?</pre>|base64,[^\"]*", "", pages["tumour"].read_text(), flags=re.DOTALL)
+    assert "<h1>Scale study of generated data</h1>" in shown
+    assert not re.search("tumour|tumor|brain|glioma", shown, re.IGNORECASE)
+
+
 @both
 def test_one_table_beside_the_page_holds_all_that_it_shows(
     study: str, pages: dict[str, Path], runs: dict[str, list[Path]]

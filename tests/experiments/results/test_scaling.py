@@ -11,6 +11,7 @@ from monai.data.meta_tensor import MetaTensor
 from torch import Tensor
 
 from experiments.data.cases import Sample
+from experiments.results.frames import TRUTH
 from experiments.tumour.scaling import commutation, measure_scaling, zoom_mask
 from gcnn.geometry import zoom
 
@@ -101,6 +102,18 @@ def test_there_is_a_row_for_every_case_scale_protocol_and_metric() -> None:
     assert len(counts) == 2 * 7 + 3
     assert frames.case == "a" and len(frames.pictures) == 2 * len(frames.sliders["slice"])
     assert frames.said[frames.start].startswith("scale 1, slice at ")
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.5, 4.0])
+def test_frames_show_the_same_places_of_the_patient_at_every_scale(scale: float) -> None:
+    frames = measure_scaling(bright, [volume()], ["whole"], 1.0, (1.0, scale))[1]
+    ends = [index for index, said in enumerate(frames.said) if said.startswith(f"scale {scale:g},")]
+    outlined = [
+        any(colour == TRUTH for _, colour in frames.pictures[i].getcolors(1 << 16)) for i in ends
+    ]
+    # The ball is in the middle of the head; larger than the frame, it has no outline.
+    assert not outlined[0] and not outlined[-1]
+    assert any(outlined) or scale == 4
 
 
 def test_nothing_found_of_what_is_there_and_an_absent_region_are_told_apart() -> None:
