@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from experiments.data.augmentation import VolumeChange
 from experiments.data.generated.tumours import write_generated
 from experiments.running.grid import GridOptions
-from experiments.tumour.evaluate import EvaluationOptions, evaluate_run
+from experiments.tumour.evaluate import EvaluationOptions, check_scales, evaluate_run
 from experiments.tumour.predict import predict_cases
 from experiments.tumour.report import main_figures, write_report
 from experiments.tumour.train import TUMOUR, CommonOptions, TrainOptions
@@ -42,6 +42,10 @@ class StudyOptions(EvaluationOptions, CommonOptions, GridOptions):
     steps: int = 192
     validations: int = 4
     learning_rate: float = 3e-2
+
+    def check(self) -> None:
+        if max(self.scales, default=1) > 1:  # Known before the first training, not after it.
+            check_scales(self.scales, TUMOUR.open_data(self.trainings()[0].config()))
 
 
 STUDY = replace(
