@@ -11,17 +11,15 @@ equivariance error after each part of a network. Only `turned` shows an image of
 
 import argparse
 import io
-from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib as mpl
-import pandas as pd
 import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
-from experiments.common.files import write_atomically
-from experiments.polyp.report import STUDY as REPORT
+from experiments.common.files import read_json, write_atomically
+from experiments.polyp.report import STUDY as POLYP_REPORT
 from experiments.polyp.rotation import inscribed_disc, predict_turned, turn, turn_mask
 from experiments.polyp.train import POLYP
 from experiments.results.figures import STYLE, draw_boxes, draw_curves, outline, panels, png_bytes
@@ -29,50 +27,45 @@ from experiments.results.metrics import dice
 from experiments.results.overlays import PREDICTION, tinted
 from experiments.results.runs import Comparison, load_runs
 from experiments.results.statistics import case_means, outliers
-from experiments.results.study import StudyReport
 from experiments.results.words import with_interval
 from experiments.running.checkpoints import load_network
-from experiments.tumour.report import STUDY as TUMOUR
+from experiments.tumour.report import STUDY as TUMOUR_REPORT
 
 ANGLES = (0, 45, 90, 225)
 EXPECTED = (1.0, 0.85, 0.0)
 
 
 @torch.no_grad()
-def turned(study: StudyReport, c: Comparison) -> Figure:
+def turned(c: Comparison) -> Figure:
     """The median image turned, with the mask of a network and the outline of the expected one."""
-    agreement = c.rows(network=c.labels[0], metric="agreement")
-    means = case_means(agreement).sort_values()
-    first, last = c.networks[0], c.networks[-1]
-    test = POLYP.open_data(dict(first.runs[0].evaluation["config"])).dataset_for("test")
+    means = case_means(c.rows(network=c.labels[0], metric="agreement")).sort_values()
+    test = POLYP.open_data(dict(c.first["config"])).dataset_for("test")
     image = next(i["image"] for i in test if i["name"] == means.index[len(means) // 2])[None]
     disc = inscribed_disc(image.shape[-1])
     figure, axes = panels(2 * len(ANGLES) + 1, 13, 2.4, width_ratios=[1] * 2 * len(ANGLES) + [4])
-    for row, network in enumerate((first, last)):
+    shown = [(network, angle) for network in (c.networks[0], c.networks[-1]) for angle in ANGLES]
+    for panel, (network, angle) in zip(axes[:-1], shown, strict=True):
         trained, _ = load_network(network.runs[0].path)
-        upright = predict_turned(trained, image, 0)
-        for column, angle in enumerate(ANGLES):
-            found = (predict_turned(trained, image, angle) > 0.5).float() * disc
-            expected = turn_mask(upright, angle) * disc
-            pixels = turn(image, angle)[0].movedim(0, -1).double().numpy()
-            picture = tinted(pixels, found[0, 0].bool().numpy(), PREDICTION)
-            picture[outline(expected[0, 0].bool().numpy())] = EXPECTED
-            picture[~disc.numpy()] = 1
-            panel = axes[row * len(ANGLES) + column]
-            panel.imshow(picture, interpolation="nearest")
-            panel.set_title(f"{network.label}, {angle}°\nDice {dice(found, expected).item():.2f}")
-            panel.set_axis_off()
-    draw_curves(axes[-1], c.points(c.labels, "agreement", "rotation"))
+        found = (predict_turned(trained, image, angle) > 0.5).float() * disc
+        expected = turn_mask(predict_turned(trained, image, 0), angle) * disc
+        pixels = turn(image, angle)[0].movedim(0, -1).double().numpy()
+        picture = tinted(pixels, found[0, 0].bool().numpy(), PREDICTION)
+        picture[outline(expected[0, 0].bool().numpy())] = EXPECTED
+        picture[~disc.numpy()] = 1
+        panel.imshow(picture, interpolation="nearest")
+        panel.set_title(f"{network.label}, {angle}°\nDice {dice(found, expected).item():.2f}")
+        panel.set_axis_off()
+    draw_curves(axes[-1], c.points(c.labels, "agreement", c.study.commutation))
     axes[-1].set(xlabel="angle in degrees", ylabel="agreement of the masks (Dice)")
     return figure
 
 
-def curves(study: StudyReport, c: Comparison) -> Figure:
+def curves(c: Comparison) -> Figure:
     """How well masks move with the input, the main score, and its boxes; prints the table."""
-    way, metric = study.commutation, next(iter(study.commutation.metrics))
+    study, way, metric = c.study, c.study.commutation, next(iter(c.study.commutation.metrics))
     figure, (moved, scored, boxes) = panels(3, 11, 3.4)
-    draw_curves(moved, c.points(c.labels, metric, way.name))
-    draw_curves(scored, c.points(c.labels, study.main, study.protocols[0].name))
+    draw_curves(moved, c.points(c.labels, metric, way))
+    draw_curves(scored, c.points(c.labels, study.main, study.protocols[0]))
     rows = {n: c.rows(network=n, metric=study.main, **study.base) for n in c.labels}
     groups = {label: case_means(values, "run") for label, values in rows.items()}
     draw_boxes(boxes, groups, {k: outliers(v, study.main) for k, v in groups.items()})
@@ -80,8 +73,8 @@ def curves(study: StudyReport, c: Comparison) -> Figure:
     scored.set(xlabel=study.axis, ylabel=study.metrics[study.main])
     boxes.set(ylabel=study.metrics[study.main])
     for protocol in (*study.protocols, way):
-        parts = study.ways(c, protocol)
-        for name in way.metrics if protocol is way else study.metrics:
+        parts = c.ways(protocol)
+        for name in protocol.metrics:
             print(f"\n{protocol.title}: {name}\n\n| network | {' | '.join(parts)} |")
             print("|---" + "|---:" * len(parts) + "|")
             for label in c.labels:
@@ -90,7 +83,7 @@ def curves(study: StudyReport, c: Comparison) -> Figure:
     return figure
 
 
-def layers(study: StudyReport, c: Comparison) -> Figure:
+def layers(c: Comparison) -> Figure:
     """The error after each part of a network, for the nearest and the farthest scaling."""
     rows = c.rows(protocol="layers", metric="error")
     part = rows["case"].str.extract(r"^(\w+)(?:\.(\d+))?").fillna("")
@@ -105,35 +98,21 @@ def layers(study: StudyReport, c: Comparison) -> Figure:
     return figure
 
 
-def small_png(figure: Figure) -> bytes:
-    """The figure as PNG with 128 colours, a third of the full size: it lives in the repository."""
-    buffer = io.BytesIO()
-    picture = Image.open(io.BytesIO(png_bytes(figure))).convert("RGB")
-    picture.quantize(128, dither=Image.Dither.NONE).save(buffer, "png", optimize=True)
-    return buffer.getvalue()
-
-
-PICTURES: dict[str, Callable[[StudyReport, Comparison], Figure]] = {
-    "turned": turned,
-    "curves": curves,
-    "layers": layers,
-}
-
-
 def main() -> None:
-    """Read the runs, write the picture."""
+    """Read the runs, write the picture, with 128 colours: it lives in the repository."""
+    drawings = {"turned": turned, "curves": curves, "layers": layers}
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("picture", choices=PICTURES)
+    parser.add_argument("picture", choices=drawings)
     parser.add_argument("runs", nargs="+", type=Path, help="evaluated runs on the same data")
     parser.add_argument("--out", type=Path, required=True, help="PNG file to write")
     options = parser.parse_args()
-    table = pd.read_csv(options.runs[0] / "evaluation" / "results.csv", usecols=["protocol"])
-    study = REPORT if (table["protocol"] == "rotation").any() else TUMOUR
+    made_by = read_json(options.runs[0] / "evaluation" / "evaluation.json")["study"]
+    study = next(one for one in (POLYP_REPORT, TUMOUR_REPORT) if one.name == made_by)
     with mpl.rc_context(STYLE | {"font.size": 8}):
-        figure = PICTURES[options.picture](
-            study, load_runs(options.runs, study.name, study.settings)
-        )
-        write_atomically(options.out, small_png(figure))
+        drawn = png_bytes(drawings[options.picture](load_runs(options.runs, study)))
+    buffer, full = io.BytesIO(), Image.open(io.BytesIO(drawn)).convert("RGB")
+    full.quantize(128, dither=Image.Dither.NONE).save(buffer, "png", optimize=True)
+    write_atomically(options.out, buffer.getvalue())
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Options as frozen dataclasses: what the command line shows, what a run folder records."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, fields, make_dataclass
-from inspect import signature
+from dataclasses import MISSING, asdict, dataclass, field, fields, make_dataclass
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -10,16 +10,12 @@ from experiments.common.errors import UserError
 
 Group = TypeVar("Group", bound="Options")
 
-LARGEST_SEED = 2**64 - 1
-"""That a generator of torch takes."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Options that check themselves.
+    """Options that check themselves; those of a command inherit from groups of them.
 
-    A command combines groups of options by inheriting from them; the `check` of each is run. The
-    modules that define them do without `from __future__ import annotations`: the command line
+    The modules that define them do without `from __future__ import annotations`: the command line
     needs the types themselves.
     """
 
@@ -29,7 +25,7 @@ class Options:
                 vars(group)["check"](self)
 
     def check(self) -> None:
-        """Raises `UserError` naming the option whose value makes no sense, and what would."""
+        """Raises `UserError` naming an option that makes no sense; run for each group."""
 
     def part(self, group: type[Group]) -> Group:
         """The options of one of the groups that these are made of."""
@@ -37,30 +33,34 @@ class Options:
 
     def to_dict(self) -> dict[str, Any]:
         """All options as plain values (for YAML, JSON and checkpoints)."""
+        values = asdict(self)
+        return {k: str(value) if isinstance(value, Path) else value for k, value in values.items()}
+
+    @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """The default of every option, `MISSING` for one that has to be given."""
         return {
-            name: str(value) if isinstance(value, Path) else value
-            for name, value in asdict(self).items()
+            one.name: one.default if one.default_factory is MISSING else one.default_factory()
+            for one in fields(cls)
         }
 
 
 def options_of(make: Callable[..., Any], *without: str) -> type[Options]:
-    """Options with the names, types, defaults and descriptions of parameters.
-
-    Args:
-        make: a function or class that takes them.
-        without: parameters that are no options here.
-    """
+    """Options with names, types, defaults and descriptions of parameters, but for some."""
     hints = get_type_hints(make.__init__ if isinstance(make, type) else make)
     parameters = [one for one in signature(make).parameters.values() if one.name not in without]
-    members = [(one.name, hints[one.name], field(default=one.default)) for one in parameters]
     return make_dataclass(
         f"{make.__name__}Options",
-        members,
+        [(one.name, hints[one.name], _field(one.default)) for one in parameters],
         bases=(Options,),
         namespace={"__doc__": make.__doc__},
         frozen=True,
         kw_only=True,
     )
+
+
+def _field(default: Any) -> Any:
+    return field() if default is Parameter.empty else field(default=default)
 
 
 def check_at_least(name: str, value: float, least: float) -> None:
@@ -78,8 +78,8 @@ def check_positive(name: str, value: float) -> None:
 def check_seed(name: str, value: int) -> None:
     """Raises `UserError` unless a generator can be seeded with `value`."""
     check_at_least(name, value, 0)
-    if value > LARGEST_SEED:
-        raise UserError(f"--{name} {value}: must be at most {LARGEST_SEED} (64 bits)")
+    if value >= 2**64:
+        raise UserError(f"--{name} {value}: must be at most {2**64 - 1} (64 bits)")
 
 
 def check_distinct(name: str, values: Sequence[Any]) -> None:

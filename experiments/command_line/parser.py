@@ -1,7 +1,5 @@
 """A parser made from dataclasses of options, with errors in one line and quiet libraries."""
 
-from __future__ import annotations
-
 import errno
 import json
 import logging
@@ -10,47 +8,24 @@ import warnings
 from argparse import ArgumentError
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from inspect import signature
 from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from jsonargparse import ArgumentParser, set_parsing_settings
 
+from experiments.command_line.options import Options
 from experiments.common.errors import UserError
 from experiments.common.files import read_yaml
-
-USER_ERROR = 2
-INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
 class Command:
-    """One subcommand.
-
-    Args:
-        name: as typed.
-        options: one or more groups of options, or a function whose parameters are the options;
-            their docstrings are its help, that of the first also its summary.
-        run: does it, given an object for each group, or the parameters; what it returns is not
-            used.
-    """
+    """A subcommand: its options, whose docstring is its help, and what is done with them."""
 
     name: str
-    options: Sequence[Callable[..., Any]]
-    run: Callable[..., Any]
-
-    @property
-    def summary(self) -> str:
-        return " ".join((self.options[0].__doc__ or "").split("\n\n")[0].split())
-
-    def call(self, values: dict[str, Any]) -> None:
-        if isinstance(self.options[0], type):
-            names = [signature(kind).parameters for kind in self.options]
-            groups = [{name: values[name] for name in group} for group in names]
-            self.run(*(kind(**group) for kind, group in zip(self.options, groups, strict=True)))
-        else:
-            self.run(**values)
+    options: type[Options]
+    run: Callable[[Any], Any]
 
 
 def run_command_line(
@@ -59,40 +34,34 @@ def run_command_line(
     """Parses `arguments`, runs the command and returns the exit status.
 
     0 for success, 2 for what the user can put right (one line on stderr), 130 after Ctrl-C. Other
-    exceptions are faults of this programme and pass through with their traceback.
+    exceptions are faults of this program and pass through with their traceback.
     """
     silence_libraries()
+    status = 2
     try:
-        command, values = _parse(program, description, commands, list(arguments))
-        command.call(values)
+        command, options = _parse(program, description, commands, list(arguments))
+        command.run(options)
     except ArgumentError as error:
         config = _config_files(arguments)
         source = f" (with --config {config[-1]})" if config else ""
-        message = " ".join(str(error).split())
-        return _fail(f"error: {message}{source}; see {program} --help")
+        said = f"error: {' '.join(str(error).split())}{source}; see {program} --help"
     except UserError as error:
-        return _fail(f"error: {error}")
+        said = f"error: {error}"
     except KeyboardInterrupt:
-        return _fail("\ninterrupted: rerun the same command to resume", INTERRUPTED)
+        said, status = "\ninterrupted: rerun the same command to resume", 130
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         place = f" ({error.filename})" if error.filename else ""
-        return _fail(f"error: the disk is full{place}; make room and rerun the same command")
-    return 0
-
-
-def _fail(message: str, status: int = USER_ERROR) -> int:
-    print(message, file=sys.stderr)
+        said = f"error: the disk is full{place}; make room and rerun the same command"
+    else:
+        return 0
+    print(said, file=sys.stderr)
     return status
 
 
 def silence_libraries() -> None:
-    """Turns off what libraries say that no user can act upon.
-
-    Lightning: notes about hardware, advertising, how it restores checkpoints and stops; advice to
-    use more workers for images that are in memory; its use of a deprecated name of torch.
-    """
+    """Turns off what libraries say that no user can act upon, advertising among it."""
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (r".*LeafSpec.*is deprecated", r".*does not have many workers"):
@@ -101,31 +70,28 @@ def silence_libraries() -> None:
 
 def _parse(
     program: str, description: str, commands: Sequence[Command], arguments: list[str]
-) -> tuple[Command, dict[str, Any]]:
+) -> tuple[Command, Options]:
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
     parser = ArgumentParser(prog=program, description=description, exit_on_error=False)
     subcommands = parser.add_subcommands(required=True, metavar="command")
     for command in commands:
-        subparser = ArgumentParser(description=command.summary, exit_on_error=False)
+        summary = " ".join((command.options.__doc__ or "").split("\n\n")[0].split())
+        subparser = ArgumentParser(description=summary, exit_on_error=False)
         subparser.add_argument(
             "--config", action="config", help="YAML file with options; those typed after it win"
         )
-        for group in command.options:
-            if isinstance(group, type):
-                subparser.add_class_arguments(group)
-            else:
-                subparser.add_function_arguments(group)
-        subcommands.add_subcommand(command.name, subparser, help=command.summary)
-    chosen = next((command for command in commands if arguments[:1] == [command.name]), None)
-    if chosen is not None:
+        subparser.add_class_arguments(command.options)
+        subcommands.add_subcommand(command.name, subparser, help=summary)
+    named = {command.name: command for command in commands}
+    if arguments and arguments[0] in named:
         for file in _config_files(arguments):
             read_yaml(file)
-        arguments = list(_completed(arguments, chosen))
+        arguments = list(_completed(arguments, named[arguments[0]].options))
     namespace = parser.parse_args(arguments)
-    command = next(command for command in commands if command.name == namespace.subcommand)
+    command = named[namespace.subcommand]
     values = dict(namespace[command.name].as_dict())
     del values["config"]
-    return command, values
+    return command, command.options(**values)
 
 
 def _config_files(arguments: Sequence[str]) -> list[str]:
@@ -133,30 +99,21 @@ def _config_files(arguments: Sequence[str]) -> list[str]:
     return [value for word, value in pairwise(words) if word == "--config"]
 
 
-def _completed(words: list[str], command: Command) -> Iterator[str]:
-    """Lets lists and switches be typed the usual way.
-
-    `--channels 8 16` becomes `--channels "[8, 16]"`, and `--lit` becomes `--lit true`.
-    """
-    hints = [get_type_hints(group) for group in command.options]
-    kinds = {f"--{name}": kind for group in hints for name, kind in group.items()}
+def _completed(words: list[str], options: type[Options]) -> Iterator[str]:
+    """`--channels 8 16` becomes `--channels "[8, 16]"`, and a switch `--lit` `--lit true`."""
+    kinds = {f"--{name}": kind for name, kind in get_type_hints(options).items()}
     while words:
         word, *words = words
         kind, values = kinds.get(word), list(takewhile(lambda value: value[:1] != "-", words))
         yield word
         if kind is bool and not values:
             yield "true"
-        items = _type_of_items(kind)
-        if items is not None and values and not _is_list_already(values, items):
+        lists = [one for one in (kind, *get_args(kind)) if get_origin(one) in (list, Sequence)]
+        items = get_args(lists[0])[0] if lists else None
+        if lists and values and not _is_list_already(values, items):
             words = words[len(values) :]
             # Names may hold commas, brackets and colons; numbers are numbers in JSON too.
             yield json.dumps(values) if items in (str, Path) else f"[{', '.join(values)}]"
-
-
-def _type_of_items(kind: Any) -> Any:
-    """What a list consists of; None for what is no list."""
-    lists = [one for one in (kind, *get_args(kind)) if get_origin(one) in (list, Sequence)]
-    return get_args(lists[0])[0] if lists else None
 
 
 def _is_list_already(values: Sequence[str], items: Any) -> bool:

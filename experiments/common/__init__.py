@@ -1,1 +1,1 @@
-"""What every study shares: training, run folders, metrics, figures, report and command line."""
+"""What every other package may use: errors, files, and what is asked of every network."""

@@ -2,8 +2,4 @@
 
 
 class UserError(Exception):
-    """Something the user can put right: a file, a folder or an option.
-
-    The message names the offending file or value and says what would be right. The command line
-    prints it alone, without a traceback, and exits with status 2.
-    """
+    """What the user can put right: one line that names the file or option, and what would do."""

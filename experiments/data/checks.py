@@ -112,18 +112,25 @@ def check_patch(patch: int | None, longest: int, multiple: int) -> None:
 
 
 def check_memory(
-    option: str, what: str, shape: Sequence[int], channels: int, spacing: float | None = None
+    option: str,
+    what: str,
+    shape: Sequence[int],
+    channels: int,
+    spacing: float | None = None,
+    scale: float | None = None,
 ) -> None:
     """Refuse a sample that does not fit into the memory of this machine.
 
     Raises:
-        UserError: with the number and what fits: spacing, or else edge.
+        UserError: with the number and what fits: spacing, scale, or else edge.
     """
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     needed = float(np.prod(shape, dtype=float)) * channels * 4 * COPIES
     if needed > memory:
         shrink = (memory / needed) ** (1 / len(shape))
         fits = f"{max(shape) * shrink * 0.99:.0f}" if spacing is None else f"{spacing / shrink:.2g}"
+        if scale is not None:
+            fits = f"{int(10 * scale * shrink) / 10:g}"
         raise UserError(
             f"{option}: {what} {'x'.join(map(str, shape))} points and take {needed / 1e9:,.0f} GB "
             f"of memory, but this machine has {memory / 1e9:,.0f} GB; {fits} would fit"

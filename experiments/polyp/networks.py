@@ -1,14 +1,13 @@
 """The networks of the polyp study: U-Nets on groups of the plane, at comparable sizes."""
 
-from __future__ import annotations
-
 import functools
+import math
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from experiments.common.errors import UserError
-from experiments.common.networks import parameters, require_network
+from experiments.common.networks import parameters, require_channels, require_network
 from gcnn.groups import P4, P4M, SE2, Dihedral, Group, SteerableSE2
 from gcnn.models import UNet
 
@@ -37,17 +36,9 @@ _STEPS = 2048
 def build_network(name: str, channels: Sequence[int] | None = None, **architecture: Any) -> UNet:
     """The U-Net `name` for colour images `(batch, 3, H, W)`; its logits are `(batch, 1, H, W)`.
 
-    The plain network has 16-32-64-128-256 channels and 1,965,569 parameters, the others half the
-    width, which with p4 gives nearly as many parameters.
-
-    Args:
-        name: one of `NETWORKS`.
-        channels: fields of each level, the finest first; `None` = the widths of the study.
-        architecture: further arguments of `gcnn.models.UNet`.
-
-    Raises:
-        UserError: there is no such network.
-        ValueError: the channels or the architecture make no network.
+    `channels` are the fields of each level, the finest first. By default the plain network has
+    16-32-64-128-256 channels and 1,965,569 parameters, the others half the width, which with p4
+    gives nearly as many parameters. `architecture`: further arguments of `gcnn.models.UNet`.
     """
     require_network(name, NETWORKS)
     group = NETWORKS[name]()
@@ -57,16 +48,9 @@ def build_network(name: str, channels: Sequence[int] | None = None, **architectu
 
 
 def matched_channels(name: str, channels: Sequence[int], **architecture: Any) -> list[int]:
-    """Fields of each level with which `name` has nearly as many parameters as the plain U-Net.
+    """Widths of `name`, all by one factor, for nearly as many parameters as the plain U-Net.
 
-    Args:
-        name: one of `NETWORKS`.
-        channels: widths of the plain U-Net.
-        architecture: of both, see `build_network`.
-
-    Returns:
-        `channels`, scaled by one factor and rounded. At widths of a few channels the rounding can
-        leave a difference of some ten per cent.
+    At widths of a few channels the rounding can leave a difference of some ten per cent.
     """
     wanted = parameters(build_network("plain", channels, **architecture))
 
@@ -82,8 +66,8 @@ def matched_channels(name: str, channels: Sequence[int], **architecture: Any) ->
     return list(closest)
 
 
-def network_arguments(options: dict[str, Any]) -> dict[str, Any]:
-    """What `build_network` needs for a run with these options."""
+def network_arguments(options: dict[str, Any], data: Any = None) -> dict[str, Any]:
+    """What `build_network` needs for a run with these options, whatever the data."""
     name, channels = options["network"], options["channels"]
     architecture = {option: options[option] for option in ARCHITECTURE if option in options}
     if channels is not None:
@@ -92,18 +76,9 @@ def network_arguments(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_network(name: str, channels: Sequence[int] | None, size: int) -> None:
-    """Checks what a user asked for before anything is made.
-
-    Raises:
-        UserError: an unknown network, widths that make no network, or a size that cannot be halved
-            once for each level but the first.
-    """
+    """Raises a `UserError` for what makes no network, or images that it cannot halve."""
     require_network(name, NETWORKS)
-    if channels is not None and (len(channels) < 2 or min(channels) < 1):
-        raise UserError(
-            f"--channels {' '.join(map(str, channels))}: give two or more positive widths, "
-            "for example 16 32 64 128"
-        )
+    require_channels(channels, math.inf, "16 32 64 128")
     levels = len(PLAIN_CHANNELS if channels is None else channels)
     step = 2 ** (levels - 1)
     if size < 1 or size % step:

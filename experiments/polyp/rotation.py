@@ -6,7 +6,7 @@ mask, three Dice coefficients are taken inside the inscribed disc:
 
     agreement   Dice([p(R f)], [R p(f)])      1 for an equivariant network
     control     Dice([R⁻¹ R p(f)], [p(f)])    what interpolation alone costs
-    truth       Dice([p(R f)], [R T])         how well the turned image is segmented
+    dice        Dice([p(R f)], [R T])         how well the turned image is segmented
 
 Angles are counter-clockwise as displayed. Multiples of 90° permute the pixels and are exact;
 between them images are interpolated by cubic splines (and clamped to [0, 1]), probabilities and
@@ -14,7 +14,7 @@ masks linearly. The control turns twice where the agreement turns once: an equiv
 lie above it. Probabilities are turned before the cut, because turning a mask adds the error of
 drawing its outline on the grid a second time: an exactly equivariant filter whose blobs have 60
 pixels then comes to .93 at 45° instead of .996, while the way back undoes that error, so that the
-control (.996) hides it.
+control (.996) hides it. Two empty masks agree at every angle, which says nothing: they are NaN.
 
 Corners of a square leave the picture when it turns. So that both sides of the comparison see the
 same content, the network is shown the disc alone: outside it the image is the mean colour of the
@@ -23,33 +23,19 @@ the image, so it is free of interpolation error. `corners="keep"` shows the whol
 between multiples of 90° the corners of the turned image then come out black.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from experiments.common.inference import probabilities
+from experiments.results.evaluation import followed
 from experiments.results.frames import Frames, spread
 from experiments.results.metrics import dice, overlap
 from experiments.results.table import rows_of
 from gcnn.geometry import rotation, transform
 
-__all__ = [
-    "CORNERS",
-    "PROTOCOL",
-    "angles_of",
-    "inscribed_disc",
-    "measure_rotation",
-    "predict_turned",
-    "turn",
-    "turn_mask",
-]
-
-PROTOCOL = "rotation"
-"""Name in the table of results; its metrics are agreement, control, dice and found."""
-
-CORNERS = ("hide", "keep")
 SMALLEST_STEP = 0.1
 _FEATHER = 2.0
 _FRAMES = 24
@@ -102,16 +88,14 @@ def hide_corners(image: Tensor, colour: Tensor) -> Tensor:
 
 
 def predict_turned(
-    network: nn.Module, images: Tensor, angle: float, corners: str = "hide", batch_size: int = 16
+    network: nn.Module, images: Tensor, angle: float, corners: str = "hide"
 ) -> Tensor:
-    """Probabilities (B, 1, S, S) for images (B, C, S, S) turned by `angle` degrees: `p(R f)`."""
-    if corners not in CORNERS:
-        raise ValueError(f"corners must be one of {CORNERS}, not {corners!r}")
+    """Probabilities (B, R, S, S) for images (B, C, S, S) turned by `angle` degrees: `p(R f)`."""
     turned = turn(images, angle)
     if corners == "hide":
         colour = images[..., inscribed_disc(images.shape[-1])].mean(-1)[..., None, None]
         turned = hide_corners(turned, colour)
-    return probabilities(network, turned, batch_size)
+    return probabilities(network, turned)
 
 
 def measure_rotation(
@@ -122,76 +106,40 @@ def measure_rotation(
     regions: Sequence[str],
     angles: Sequence[float],
     corners: str = "hide",
-    batch_size: int = 16,
-    progress: Callable[[], None] | None = None,
 ) -> tuple[pd.DataFrame, Frames]:
-    """Turn every image through the angles and compare the masks; see the module's page.
-
-    Two empty masks agree at every angle, which says nothing about equivariance: there `agreement`
-    and `control` are NaN.
-
-    Args:
-        network: from (B, C, S, S) to logits (B, R, S, S).
-        images: (N, C, S, S) in [0, 1].
-        truths: (N, R, S, S) of 0 and 1.
-        names: of the N images.
-        regions: names of the R channels.
-        angles: in degrees.
-        corners: one of `CORNERS`.
-        batch_size: images that go through the network at a time.
-        progress: called when an angle is done.
+    """Turn N images (N, C, S, S) and their masks (N, R, S, S) through the angles.
 
     Returns:
         Rows of the table of results, and one image turned through at most 24 of the angles: that
         whose true mask has the median size.
-
-    Raises:
-        ValueError: other shapes, names that do not match, or other corners.
     """
-    _check(images, truths, names, regions)
     disc = inscribed_disc(images.shape[-1]).to(images.device)
-    upright = predict_turned(network, images, 0, corners, batch_size)
+    upright = predict_turned(network, images, 0, corners)
     shown = int(truths.flatten(1).sum(1).argsort()[len(truths) // 2])
     stops = [angles[index] for index in spread(len(angles), _FRAMES)]
     frames = Frames(names[shown], {"turned by": [f"{angle:g}°" for angle in stops]})
     tables = []
-    for angle in angles:
-        probability = predict_turned(network, images, angle, corners, batch_size)
-        predicted, there = _cut(probability), transform(upright, rotation(angle), "linear")
-        true = turn_mask(truths, angle).to(predicted) * disc
-        scored = overlap(predicted * disc, true)
-        values = {
-            "agreement": _agreement(predicted * disc, _cut(there) * disc),
-            "control": _agreement(turn_mask(there, -angle) * disc, _cut(upright) * disc),
+    for angle in followed(angles, len(angles), "turning the test images"):
+        found = _cut(predict_turned(network, images, angle, corners)) * disc
+        expected = transform(upright, rotation(angle), "linear")
+        true = turn_mask(truths, angle).to(found) * disc
+        moved = {
+            "agreement": _agreement(found, _cut(expected) * disc),
+            "control": _agreement(turn_mask(expected, -angle) * disc, _cut(upright) * disc),
         }
-        tables.append(rows_of(values, names, regions, PROTOCOL, angle))
-        values = {name: scored[name] for name in ("dice", "found")}
-        present = true.flatten(2).any(2)
-        tables.append(rows_of(values, names, regions, PROTOCOL, angle, present))
+        scored = overlap(found, true)
+        scored = {name: scored[name] for name in ("dice", "found")}
+        for values, present in ((moved, True), (scored, true.flatten(2).any(2))):
+            tables.append(rows_of(values, names, regions, "rotation", angle, present))
         if angle in stops:
-            score = scored["dice"][shown].mean().item()
             frames.add(
                 turn(images[shown], angle)[:3].movedim(0, -1).squeeze(-1).cpu().numpy(),
-                true[shown].bool().cpu().numpy(),
-                (predicted * disc)[shown].bool().cpu().numpy(),
-                f"turned by {angle:g}°, Dice {score:.2f}",
+                *(mask[shown].bool().cpu().numpy() for mask in (true, found)),
+                f"turned by {angle:g}°, Dice {scored['dice'][shown].mean().item():.2f}",
             )
-        if progress is not None:
-            progress()
     return pd.concat(tables, ignore_index=True), frames
 
 
 def _agreement(first: Tensor, second: Tensor) -> Tensor:
     empty = (first + second).flatten(2).sum(2) == 0
     return dice(first, second).masked_fill(empty, float("nan"))
-
-
-def _check(images: Tensor, truths: Tensor, names: Sequence[str], regions: Sequence[str]) -> None:
-    if images.ndim != 4 or images.shape[-1] != images.shape[-2] or len(images) == 0:
-        raise ValueError(f"images must be (N, C, S, S) with N ≥ 1, not {tuple(images.shape)}")
-    if truths.shape != (len(images), len(regions), *images.shape[-2:]):
-        raise ValueError(
-            f"masks of shape {tuple(truths.shape)} do not go with images {tuple(images.shape)}"
-        )
-    if len(names) != len(images):
-        raise ValueError(f"{len(names)} names for {len(images)} images")

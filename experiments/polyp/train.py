@@ -48,7 +48,7 @@ POLYP = Study(
     about="Rotation-equivariant and ordinary U-Nets on polyps in colonoscopy images.",
     train=TrainOptions,
     data=polyp_data,
-    network_arguments=lambda options, data: network_arguments(options),
+    network_arguments=network_arguments,
     build_network=build_network,
 )
 """The training; `experiments.polyp.study` adds what is done with the trained networks."""

@@ -6,7 +6,8 @@ figure survives a grey print. Figures are drawn without pyplot: no global state,
 """
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import matplotlib as mpl
@@ -14,76 +15,45 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion
 
 from experiments.results.words import plural
 
-__all__ = [
-    "COLOURS",
-    "STYLE",
-    "box_plots",
-    "curve_plot",
-    "draw_boxes",
-    "draw_curves",
-    "outline",
-    "panels",
-    "picture_row",
-    "png_bytes",
-    "svg_bytes",
-]
-
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5C00", "#444444")
 _STYLES = ("", (4, 1.5), (4, 1.5, 1, 1.5), (4, 1.5, 1, 1.5, 1, 1.5), (7, 2), (1, 1), (7, 2, 1, 2))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-_NEUTRAL = "#667085"
-STYLE: dict[Any, Any] = sns.axes_style(
-    "whitegrid",
-    {
-        "font.family": "DejaVu Sans",
-        "axes.edgecolor": "#98A2B3",
-        "text.color": "#1D2939",
-        "grid.color": "#EAECF0",
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-    },
-) | {"legend.frameon": False, "svg.hashsalt": "report"}
+STYLE: dict[Any, Any] = sns.axes_style("whitegrid", {"font.family": "DejaVu Sans"}) | {
+    **dict.fromkeys(("axes.spines.top", "axes.spines.right", "legend.frameon"), False),
+    "svg.hashsalt": "report",
+}
 """How all figures look, for `matplotlib.rc_context`."""
 
 
 def panels(columns: int, width: float, height: float, **options: Any) -> tuple[Figure, list[Axes]]:
     """A figure with axes side by side; sizes in inches."""
     figure = Figure(figsize=(width, height), layout="constrained", dpi=100)
-    FigureCanvasAgg(figure)
-    row = figure.subplots(1, columns, squeeze=False, **options)[0]
-    return figure, list(row)
+    return figure, list(figure.subplots(1, columns, squeeze=False, **options)[0])
 
 
-def draw_curves(axes: Axes, points: pd.DataFrame, bound: pd.Series | None = None) -> None:
-    """Means with their intervals as bands, a colour, a line style and a marker each network.
+def _looks(names: Iterable[str], kinds: Sequence[Any]) -> dict[str, Any]:
+    return dict(zip(dict.fromkeys(names), cycle(kinds), strict=False))
 
-    Args:
-        axes: to draw on.
-        points: columns network, at, mean, low and high; NaN leaves gaps.
-        bound: a control by `at`, grey and dotted: not one of the things compared.
-    """
-    names = list(dict.fromkeys(points["network"]))
-    looks = [
-        dict(zip(names, (kind[i % len(kind)] for i in range(len(names))), strict=True))
-        for kind in (COLOURS, _STYLES, _MARKERS)
-    ]
-    drawn: dict[str, Any] = {"hue": "network", "style": "network", "errorbar": None, "ax": axes}
-    look: Any = dict(zip(("palette", "dashes", "markers"), looks, strict=True))
-    sns.lineplot(points, x="at", y="mean", **drawn, **look)
-    for name, rows in points.groupby("network", sort=False):
-        band = rows.sort_values("at")
-        axes.fill_between(
-            band["at"], band["low"], band["high"], color=looks[0][name], alpha=0.13, linewidth=0
-        )
-    if bound is not None:
-        axes.plot(bound.index, bound, color=_NEUTRAL, linestyle=":", label=bound.name)
+
+def draw_curves(axes: Axes, points: pd.DataFrame) -> None:
+    """Means with their intervals as bands: columns network, at, mean, low and high (or NaN)."""
+    names = points["network"]
+    # Of low, mean and high the median is the mean, and all that they span is the interval.
+    long = points.melt(["network", "at"], ["low", "mean", "high"], value_name="of three")
+    look: dict[str, Any] = {
+        "palette": _looks(names, COLOURS),
+        "dashes": _looks(names, _STYLES),
+        "markers": _looks(names, _MARKERS),
+        "err_kws": {"alpha": 0.13, "linewidth": 0},
+    }
+    of: dict[str, Any] = {"x": "at", "y": "of three", "hue": "network", "style": "network"}
+    sns.lineplot(long, **of, estimator="median", errorbar=("pi", 100), ax=axes, **look)
 
 
 def curve_plot(
@@ -93,15 +63,14 @@ def curve_plot(
     ticks: Sequence[float],
     bound: pd.Series | None = None,
 ) -> Figure:
-    """One panel of `draw_curves` with its legend above it."""
-    if not len(points):
-        raise ValueError("there are no curves to draw")
+    """Curves under their legend; `bound`, grey and dotted, is not one of the things compared."""
     with mpl.rc_context(STYLE):
         figure, (axes,) = panels(1, 8.4, 3.9)
-        draw_curves(axes, points, bound)
-        axes.set(xlabel=x_label, ylabel=y_label)
+        draw_curves(axes, points)
+        if bound is not None:
+            axes.plot(bound.index, bound, color="0.4", linestyle=":", label=bound.name)
+        axes.set(xlabel=x_label, ylabel=y_label, xticks=list(ticks))
         axes.margins(x=0.01)
-        axes.set_xticks(list(ticks))
         handles, labels = axes.get_legend_handles_labels()
         if (legend := axes.get_legend()) is not None:
             legend.remove()
@@ -112,44 +81,39 @@ def curve_plot(
 
 
 def draw_boxes(axes: Axes, groups: Mapping[str, pd.Series], beyond: Mapping[str, Any]) -> None:
-    """A box of each group beside its single values; those `beyond` the fence ringed and counted."""
+    """A box of each group beside its single values; those `beyond` the fence ringed and counted.
+
+    The box spans the quartiles, the diamond is the mean.
+    """
     frame = pd.concat([s.rename("value").to_frame().assign(of=k) for k, s in groups.items()])
-    colours = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(groups)}
+    colours = _looks(groups, COLOURS)
     look: dict[str, Any] = {"x": "of", "y": "value", "hue": "of", "palette": colours, "ax": axes}
-    sns.boxplot(
-        frame,
-        **look,
-        width=0.42,
-        showmeans=True,
-        showfliers=False,
-        boxprops={"alpha": 0.4},
-        meanprops={"marker": "D", "markerfacecolor": "white", "markeredgecolor": "#1D2939"},
-    )
+    mean = {"marker": "D", "markerfacecolor": "white", "markeredgecolor": "0.1"}
+    box: dict[str, Any] = {"width": 0.42, "showmeans": True, "meanprops": mean}
+    sns.boxplot(frame, **look, **box, showfliers=False, boxprops={"alpha": 0.4})
     sns.stripplot(frame, **look, size=3, alpha=0.55, jitter=False)
     ring: dict[str, Any] = {"s": 40, "facecolor": "white", "linewidth": 1.6, "zorder": 4}
     for name, values in beyond.items():
         axes.scatter([name] * len(values), list(values), edgecolor=colours[name], **ring)
-    axes.set_xticks(range(len(groups)))
-    axes.set_xticklabels([f"{name}\n{plural(len(beyond[name]), 'outlier')}" for name in groups])
+    named = [f"{name}\n{plural(len(beyond[name]), 'outlier')}" for name in groups]
+    axes.set_xticks(range(len(groups)), named)
     axes.set_xlabel("")
+    axes.grid(axis="x", visible=False)
 
 
 def box_plots(
     groups: Mapping[str, pd.Series], beyond: Mapping[str, pd.Series], label: str
 ) -> Figure:
-    """One panel of `draw_boxes`: the box spans the quartiles, the diamond is the mean."""
+    """One panel of `draw_boxes`."""
     with mpl.rc_context(STYLE):
         figure, (axes,) = panels(1, max(4.2, 1.6 + 1.5 * len(groups)), 4.1)
         draw_boxes(axes, groups, beyond)
         axes.set_ylabel(label)
-        axes.grid(axis="x", visible=False)
         return figure
 
 
 def picture_row(titled: Sequence[tuple[str, NDArray[np.floating]]]) -> Figure:
     """Pictures side by side with a title each: arrays (H, W, 3) or (H, W) in [0, 1]."""
-    if not titled:
-        raise ValueError("there are no pictures to show")
     with mpl.rc_context(STYLE | {"axes.grid": False}):
         figure, row = panels(len(titled), 1.75 * len(titled), 2.0)
         figure.dpi = 110
@@ -168,14 +132,16 @@ def outline(mask: NDArray[np.bool_], width: int = 1) -> NDArray[np.bool_]:
 
 def svg_bytes(figure: Figure) -> bytes:
     """The figure as SVG, without a date, so that equal figures are equal files."""
-    buffer = io.BytesIO()
     with mpl.rc_context(STYLE):
-        figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
-    return buffer.getvalue()
+        return _saved(figure, format="svg", metadata={"Date": None}, transparent=True)
 
 
 def png_bytes(figure: Figure) -> bytes:
     """The figure as PNG at its own resolution."""
+    return _saved(figure, format="png", dpi=figure.dpi)
+
+
+def _saved(figure: Figure, **options: Any) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=figure.dpi)
+    figure.savefig(buffer, **options)
     return buffer.getvalue()

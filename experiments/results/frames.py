@@ -18,33 +18,25 @@ from PIL import Image
 
 from experiments.results.figures import outline
 
-__all__ = ["EDGE", "Frames", "spread"]
-
 EDGE = 144
 """Longer side of a frame in pixels, at most."""
 
 COLUMNS = 8
 TRUTH, FOUND = (0, 158, 115), (255, 122, 0)
-_QUALITY = 55
 
 
 @dataclass(eq=False)
 class Frames:
-    """The frames of one case.
-
-    Attributes:
-        case: its name.
-        sliders: what each of them moves, and what it says at every stop.
-        start: the frame shown first.
-        pictures: RGB, all of one size.
-        said: about every frame.
-    """
+    """The frames of one case, in RGB and all of one size."""
 
     case: str
     sliders: Mapping[str, Sequence[str]]
+    """what each of them moves, and what it says at every stop"""
     start: int = 0
+    """the frame shown first"""
     pictures: list[Image.Image] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
+    """about every frame"""
 
     def add(
         self,
@@ -54,28 +46,17 @@ class Frames:
         said: str,
         spacing: tuple[float, float] = (1.0, 1.0),
     ) -> None:
-        """The next frame.
-
-        Args:
-            picture: (H, W) or (H, W, 3) in [0, 1].
-            truth, found: masks (regions, H, W).
-            said: about the frame, in words.
-            spacing: of rows and columns; the frame is drawn to scale.
-        """
+        """The next frame: (H, W) or (H, W, 3) in [0, 1], under masks (regions, H, W), to scale."""
         height, width = (n * mm for n, mm in zip(picture.shape, spacing, strict=False))
-        if self.pictures:
-            size = self.pictures[0].size
-        else:
-            scale = EDGE / max(height, width)
-            size = max(1, round(width * scale)), max(1, round(height * scale))
+        scale = EDGE / max(height, width)
+        size = max(1, round(width * scale)), max(1, round(height * scale))
         pixels = np.asarray(np.clip(picture, 0, 1) * 255, dtype=np.uint8)
         frame = np.array(Image.fromarray(pixels).convert("RGB").resize(size))
-        rows, columns = np.indices(frame.shape[:2])
-        for masks, colour, dashed in ((truth, TRUTH, False), (found, FOUND, True)):
+        dashes = np.indices(frame.shape[:2]).sum(0) // 4 % 2 == 0
+        for masks, colour, drawn in ((truth, TRUTH, True), (found, FOUND, dashes)):
             for mask in masks:
                 large = Image.fromarray(mask.astype(np.uint8) * 255).resize(size)
-                line = outline(np.asarray(large) > 127)
-                frame[line & ((rows + columns) // 4 % 2 == 0) if dashed else line] = colour
+                frame[outline(np.asarray(large) > 127) & drawn] = colour
         self.pictures.append(Image.fromarray(frame))
         self.said.append(said)
 
@@ -90,7 +71,7 @@ class Frames:
         for index, picture in enumerate(self.pictures):
             sheet.paste(picture, (index % columns * width, index // columns * height))
         buffer = io.BytesIO()
-        sheet.save(buffer, "webp", quality=_QUALITY, method=6)
+        sheet.save(buffer, "webp", quality=55, method=6)
         return buffer.getvalue()
 
     def to_dict(self) -> dict[str, Any]:
@@ -108,5 +89,4 @@ class Frames:
 
 def spread(count: int, most: int) -> list[int]:
     """At most `most` of the indices 0 to count - 1, evenly, the first one among them."""
-    step = math.ceil(count / most)
-    return list(range(0, count, step))
+    return list(range(0, count, math.ceil(count / most)))

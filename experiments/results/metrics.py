@@ -26,8 +26,6 @@ from monai.metrics.confusion_matrix import compute_confusion_matrix_metric, get_
 from monai.metrics.hausdorff_distance import compute_hausdorff_distance
 from torch import Tensor
 
-__all__ = ["HIGH_IS_BAD", "dice", "hausdorff_95", "overlap", "scores", "soft_dice"]
-
 HIGH_IS_BAD = frozenset({"hausdorff_95", "error", "own", "floor"})
 """Metrics of which high values are the bad ones."""
 
@@ -36,10 +34,6 @@ _MONAI = {"dice": "f1 score", "iou": "threat score", "precision": "precision", "
 
 def overlap(prediction: Tensor, truth: Tensor) -> dict[str, Tensor]:
     """Dice, IoU, precision, recall, and `found`, the number of pixels marked."""
-    for name, mask in (("prediction", prediction), ("truth", truth)):
-        if not bool(((mask == 0) | (mask == 1)).all()):
-            raise ValueError(f"the {name} has values other than 0 and 1; threshold it first")
-    _check_shapes(prediction, truth)
     counts = get_confusion_matrix(prediction.float(), truth.float()).double()
     values = {k: compute_confusion_matrix_metric(name, counts) for k, name in _MONAI.items()}
     values |= {name: values[name].nan_to_num(nan=1.0) for name in ("dice", "iou")}
@@ -53,9 +47,6 @@ def dice(prediction: Tensor, truth: Tensor) -> Tensor:
 
 def soft_dice(probability: Tensor, truth: Tensor) -> Tensor:
     """The soft Dice coefficient: 0 where no voxel is true, unless all probabilities are 0 too."""
-    _check_shapes(probability, truth)
-    if not bool(((probability >= 0) & (probability <= 1)).all()):
-        raise ValueError("there are probabilities outside [0, 1]; apply a sigmoid to logits first")
     p, t = probability.double().flatten(2), truth.double().flatten(2)
     total = p.sum(2) + t.sum(2)
     return torch.where(total > 0, 2 * (p * t).sum(2) / total.clamp(min=1e-300), 1.0)
@@ -64,28 +55,19 @@ def soft_dice(probability: Tensor, truth: Tensor) -> Tensor:
 def hausdorff_95(prediction: Tensor, truth: Tensor, spacing: Sequence[float]) -> Tensor:
     """The larger of the 95th percentiles of the two directed distances between the surfaces.
 
-    Args:
-        prediction, truth: masks (cases, regions, *space) of 0 and 1.
-        spacing: size of a voxel along each axis of space, which gives the unit (mm).
+    `spacing`, the size of a voxel along each axis of space, gives the unit (mm).
     """
-    _check_shapes(prediction, truth)
-    space = prediction.shape[2:]
-    if len(spacing) != len(space) or min(spacing) <= 0:
-        raise ValueError(f"a spacing {tuple(spacing)} does not fit masks of size {tuple(space)}")
-    prediction, truth = prediction.cpu(), truth.cpu()
+    prediction, truth = prediction.cpu().float(), truth.cpu().float()
+    with warnings.catch_warnings():
+        # MONAI warns of empty masks, and calls one of its functions as it deprecates.
+        warnings.simplefilter("ignore")
+        distance = compute_hausdorff_distance(
+            prediction, truth, include_background=True, percentile=95, spacing=list(spacing)
+        )
     found, true = prediction.flatten(2).any(2), truth.flatten(2).any(2)
-    diagonal = math.sqrt(sum((n * mm) ** 2 for n, mm in zip(space, spacing, strict=True)))
-    value = torch.where(found == true, 0.0, diagonal).double()
-    for case, region in (found & true).nonzero().tolist():
-        one, other = (mask[case, region][None, None].float() for mask in (prediction, truth))
-        with warnings.catch_warnings():
-            # MONAI calls one of its functions with an argument that it deprecates.
-            warnings.simplefilter("ignore", FutureWarning)
-            distance = compute_hausdorff_distance(
-                one, other, include_background=True, percentile=95, spacing=list(spacing)
-            )
-        value[case, region] = distance.item()
-    return value
+    diagonal = math.hypot(*(n * mm for n, mm in zip(truth.shape[2:], spacing, strict=True)))
+    alone = torch.where(found == true, 0.0, diagonal).double()
+    return torch.where(found & true, distance.double(), alone)
 
 
 def scores(
@@ -98,11 +80,3 @@ def scores(
         values["soft_dice"] = soft_dice(probability, truth)
         values["hausdorff_95"] = hausdorff_95(found, truth, spacing)
     return values
-
-
-def _check_shapes(prediction: Tensor, truth: Tensor) -> None:
-    if prediction.shape != truth.shape or prediction.ndim < 3:
-        raise ValueError(
-            f"masks of shapes {tuple(prediction.shape)} and {tuple(truth.shape)}; "
-            "both must be (cases, regions, *space)"
-        )

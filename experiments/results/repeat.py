@@ -1,77 +1,55 @@
-"""How to repeat a study: what to type, and the section of the report that says so."""
-
-from __future__ import annotations
+"""How to repeat a study: what to type, the options, and the versions."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from experiments.command_line.options import Options
 from experiments.command_line.typed import command
-from experiments.results.html import Section, code, facts, heading, table
-from experiments.results.runs import EvaluatedRun
-
-__all__ = ["commands", "how_to_repeat"]
+from experiments.results.runs import Comparison
 
 
-def commands(
-    study: str,
-    train: type[Options],
-    evaluate: type[Options],
-    runs: Sequence[EvaluatedRun],
-    out: Path,
-) -> str:
-    """What to type to train, evaluate and report runs anew; `train`, `evaluate`: their options."""
-    lines = []
-    for run in runs:
+def commands(c: Comparison, out: Path) -> str:
+    """What to type to train, evaluate and report the runs anew."""
+    study, lines = c.study, []
+    program = study.program or f"python -m experiments.{study.name}"
+    for run in c.runs:
         config, options = run.evaluation["config"], run.evaluation["options"]
-        lines.append(command(study, "train", train, {"out": run.path, **config}))
-        lines.append(command(study, "evaluate", evaluate, {"run": run.path, **options}))
-    paths = [run.path for run in runs]
-    return "\n".join([*lines, command(study, "report", Options, {"runs": paths, "out": out})])
+        lines.append(command(program, "train", study.train, {"out": run.path, **config}))
+        lines.append(command(program, "evaluate", study.evaluate, {"run": run.path, **options}))
+    values = {"runs": [run.path for run in c.runs], "out": out}
+    return "\n".join([*lines, command(program, "report", Options, values)])
 
 
-def how_to_repeat(runs: Sequence[EvaluatedRun], typed: str, samples: str) -> Section:
-    """The section: the command, or commands, `typed`, the options, the split and the versions."""
-    first = runs[0].evaluation
-    split, environment = first["split"], first["environment"]
-    configs = {run.path.name: run.evaluation["config"] for run in runs}
-    values = {k: {_said(c.get(k)) for c in configs.values()} for c in configs.values() for k in c}
-    splits = [run.evaluation["split"] for run in runs]
-    seeds, trained = (sorted({s[key] for s in splits}) for key in ("seed", "train"))
-    told = {
-        "split": f"{split['kind']}, seed {_said(seeds)}: {_said(trained)} training, "
-        f"{split['validation']} validation and {split['test']} test {samples}",
-        **{k: said.copy().pop() for k, said in values.items() if len(said) == 1 and k != "split"},
-    }
-    differing = sorted(k for k, said in values.items() if len(said) > 1)
-    rows = [[run, *(_said(c.get(k)) for k in differing)] for run, c in configs.items()]
-    differ = [
-        heading("Options that differ"),
-        table(["run", *differing], rows, "What each run was given."),
-    ]
+def how_to_repeat(c: Comparison) -> dict[str, Any]:
+    """The options that all runs share, header and rows of those that differ, and the versions."""
+    configs = {run.path.name: run.evaluation["config"] for run in c.runs}
+    given = pd.DataFrame(configs.values(), configs.keys(), dtype=object).map(_said)
+    alike = given.nunique() == 1
+    split, environment = c.first["split"], c.first["environment"]
+    seeds, trained = (
+        _said(sorted({run.evaluation["split"][key] for run in c.runs})) for key in ("seed", "train")
+    )
+    told = f"{split['kind']}, seed {seeds}: {trained} training, {split['validation']} validation"
+    shared = given.loc[:, alike].iloc[0].to_dict()
+    shared |= {"split": f"{told} and {split['test']} test {c.study.sample}s"}
+    differing = given.loc[:, ~alike].sort_index(axis=1).reset_index(names="run")
     versions = {
         "python": environment["python"],
-        **{k: _said(v) for k, v in environment["versions"].items()},
-        **{k: _said(environment[k]) for k in ("commit", "platform")},
-        "device": f"{environment['device']}, {first['cost']['threads']} threads",
-        "evaluated": first["finished_at"],
+        **environment["versions"],
+        **{k: environment[k] for k in ("commit", "platform")},
+        "device": f"{environment['device']}, {c.first['cost']['threads']} threads",
+        "evaluated": c.first["finished_at"],
     }
-    return Section(
-        "How to repeat it",
-        [
-            *(heading("Command"), code(typed), heading("Options of every run"), facts(told)),
-            *(differ if differing else []),
-            *(heading("Versions"), facts(versions)),
-        ],
-    )
+    versions = {name: _said(value) for name, value in versions.items()}
+    return {"shared": shared, "differing": differing, "versions": versions}
 
 
 def _said(value: Any) -> str:
-    if value is None:
-        return "none"
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {_said(item)}" for key, item in value.items())
-    if isinstance(value, list | tuple):
-        return " ".join(_said(item) for item in value)
-    return str(value)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return " ".join(map(_said, value))
+    return "none" if value is None or value != value else str(value)

@@ -17,10 +17,9 @@ import pandas as pd
 from experiments.common.errors import UserError
 from experiments.common.files import read_json
 from experiments.results.statistics import Estimate, estimate
+from experiments.results.study import Protocol, StudyReport
 from experiments.results.table import read_table
 from experiments.running.training_options import FREE
-
-__all__ = ["Comparison", "EvaluatedRun", "Network", "load_runs"]
 
 # What may differ between runs of one and the same network.
 _REPEATS = ("seed", *FREE)
@@ -36,6 +35,17 @@ class EvaluatedRun:
     evaluation: Mapping[str, Any]
     table: pd.DataFrame
 
+    def file(self, name: str) -> bytes:
+        """A picture of the evaluation."""
+        file = self.path / "evaluation" / name
+        try:
+            return file.read_bytes()
+        except OSError as error:
+            raise UserError(
+                f"{self.path}: the picture {file} cannot be read ({error.strerror}); "
+                "evaluate the run again"
+            ) from None
+
 
 @dataclass(frozen=True, eq=False)
 class Network:
@@ -47,15 +57,26 @@ class Network:
     label: str
     series: str
     trained_on: int
-    runs: Sequence[EvaluatedRun]
+    runs: list[EvaluatedRun]
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """What is compared: the networks, and one table of all that was measured."""
+    """What is compared: the networks of a study, and one table of all that was measured."""
 
+    study: StudyReport
     networks: Sequence[Network]
     table: pd.DataFrame
+
+    @property
+    def runs(self) -> list[EvaluatedRun]:
+        """Of all networks."""
+        return [run for network in self.networks for run in network.runs]
+
+    @property
+    def first(self) -> Mapping[str, Any]:
+        """The record of the first run, for what is the same for all."""
+        return self.runs[0].evaluation
 
     @property
     def labels(self) -> list[str]:
@@ -65,46 +86,46 @@ class Comparison:
     @property
     def fullest(self) -> list[str]:
         """Labels of the networks trained on the most cases, one for each series."""
-        most: dict[str, Network] = {}
-        for network in self.networks:
-            known = most.get(network.series, network)
-            most[network.series] = max(known, network, key=lambda one: one.trained_on)
-        return [network.label for network in most.values()]
+        most = {n.series: n for n in sorted(self.networks, key=lambda n: n.trained_on)}
+        return [n.label for n in self.networks if most[n.series] is n]
 
     def rows(self, **wanted: Any) -> pd.DataFrame:
         """The rows with these values; a value may be a list of several."""
         chosen = pd.Series(True, index=self.table.index)
         for column, value in wanted.items():
-            several = isinstance(value, list | tuple | set)
-            chosen &= self.table[column].isin(value) if several else self.table[column] == value
+            chosen &= self.table[column].isin(value if isinstance(value, list) else [value])
         return self.table[chosen]
 
     def score(self, label: str, metric: str, **wanted: Any) -> Estimate:
         """The mean of a metric of one network over the rows wanted, with its interval."""
         return estimate(self.rows(network=label, metric=metric, **wanted))
 
-    def points(self, labels: Sequence[str], metric: str, protocol: str) -> pd.DataFrame:
-        """Mean, low and high of a metric for every network and transformation, for `curve_plot`."""
-        rows = self.rows(network=list(labels), metric=metric, protocol=protocol)
+    def points(self, labels: Sequence[str], metric: str, way: Protocol) -> pd.DataFrame:
+        """The mean of a metric for every network and transformation, for `draw_curves`."""
+        rows = self.rows(network=list(labels), metric=metric, protocol=way.name)
         found = [
-            {"network": name, "at": at, "mean": e.mean, "low": e.low, "high": e.high}
-            for (name, at), part in rows.groupby(["network", "at"], sort=False)
-            for e in [estimate(part)]
+            {"network": label, "at": at, **vars(estimate(part))}
+            for label in labels
+            for at, part in rows[rows["network"] == label].groupby("at")
         ]
-        order = {label: index for index, label in enumerate(labels)}
-        columns = ["network", "at", "mean", "low", "high"]
-        return pd.DataFrame(found, columns=columns).sort_values(
-            ["network", "at"], key=lambda c: c.map(order) if c.name == "network" else c
-        )
+        return pd.DataFrame(found, columns=["network", "at", "mean", "low", "high"])
+
+    def ways(self, protocol: Protocol) -> dict[str, dict[str, Any]]:
+        """What selects the rows of every part of a protocol in the table, the nearest first."""
+        found: dict[str, dict[str, Any]] = {}
+        for at in sorted(self.rows(protocol=protocol.name)["at"].unique(), key=self.study.distance):
+            where = found.setdefault(self.study.part(at), {"protocol": protocol.name, "at": []})
+            where["at"].append(float(at))
+        return found
+
+    def places(self) -> dict[str, dict[str, Any]]:
+        """What selects the rows that findings are about: as it is, and farthest from that."""
+        base, (part, where) = self.study.base, list(self.ways(self.study.protocols[0]).items())[-1]
+        return {self.study.part(base["at"]): dict(base), part: where}
 
 
-def load_runs(folders: Sequence[Path | str], study: str, settings: Sequence[str]) -> Comparison:
+def load_runs(folders: Sequence[Path | str], study: StudyReport) -> Comparison:
     """The evaluations of some run folders, as networks in the order in which they come.
-
-    Args:
-        folders: of the runs.
-        study: to which they must belong.
-        settings: options that must be the same for all.
 
     Raises:
         UserError: no folders, one without a complete evaluation, or evaluations that do not
@@ -112,41 +133,32 @@ def load_runs(folders: Sequence[Path | str], study: str, settings: Sequence[str]
     """
     if not folders:
         raise UserError("no runs to report; name at least one evaluated run folder")
-    runs = [_load(Path(folder)) for folder in dict.fromkeys(map(str, folders))]
-    for run in runs:
-        if run.evaluation["study"] != study:
-            made_by = run.evaluation["study"]
-            raise UserError(f"{run.path}: a run of the study {made_by!r}; give one of {study!r}")
+    runs = [_load(Path(folder), study.name) for folder in dict.fromkeys(map(str, folders))]
     for run in runs[1:]:
-        _check_comparable(run, runs[0], settings)
-    groups: dict[str, list[EvaluatedRun]] = {}
-    for run in runs:
-        groups.setdefault(repr(sorted(_identity(run).items())), []).append(run)
-    firsts = [members[0] for members in groups.values()]
-    networks = [
-        Network(
-            _label(members[0], firsts, ()),
-            _label(members[0], firsts, _COUNTS),
-            int(members[0].evaluation["split"]["train"]),
-            members,
-        )
-        for members in groups.values()
-    ]
-    order = [one.series for one in networks]
-    networks.sort(key=lambda one: (order.index(one.series), one.trained_on))
+        _check_comparable(run, runs[0], study.settings)
+    configs = [run.evaluation["config"] for run in runs]
+    own = [{k: str(v) for k, v in config.items() if k not in _REPEATS} for config in configs]
+    options, networks = pd.DataFrame(own).fillna("None"), dict[str, Network]()
+    for run, values in zip(runs, options.to_dict("records"), strict=True):
+        same = options[options["network"] == values["network"]]
+        told = [str(name) for name in same if same[name].nunique() > 1]
+        trained = run.evaluation["split"]["train"]
+        others = [f"{name} {values[name]}" for name in told if name not in _COUNTS]
+        series = ", ".join([values["network"], *others])
+        label = f"{series}, {trained} cases" if set(told) & set(_COUNTS) else series
+        networks.setdefault(label, Network(label, series, trained, [])).runs.append(run)
+    order = [network.series for network in networks.values()]
+    ordered = sorted(networks.values(), key=lambda n: (order.index(n.series), n.trained_on))
     names = [run.path.name for run in runs]
-    tables = [
-        run.table.assign(
-            network=network.label,
-            run=run.path.name if names.count(run.path.name) == 1 else str(run.path),
-        )
-        for network in networks
-        for run in network.runs
-    ]
-    return Comparison(networks, pd.concat(tables, ignore_index=True))
+    tables = []
+    for network in ordered:
+        for run in network.runs:
+            name = run.path.name if names.count(run.path.name) == 1 else str(run.path)
+            tables.append(run.table.assign(network=network.label, run=name))
+    return Comparison(study, ordered, pd.concat(tables, ignore_index=True))
 
 
-def _load(folder: Path) -> EvaluatedRun:
+def _load(folder: Path, study: str) -> EvaluatedRun:
     record, results = (folder / "evaluation" / name for name in ("evaluation.json", "results.csv"))
     for file in (record, results):
         if not file.is_file():
@@ -158,6 +170,8 @@ def _load(folder: Path) -> EvaluatedRun:
             f"{folder}: the evaluation is incomplete (evaluation.json and results.csv do not "
             "belong together); evaluate the run again"
         )
+    if (made_by := evaluation["study"]) != study:
+        raise UserError(f"{folder}: a run of the study {made_by!r}; give one of {study!r}")
     return EvaluatedRun(folder, evaluation, read_table(results))
 
 
@@ -180,20 +194,3 @@ def _check_comparable(run: EvaluatedRun, first: EvaluatedRun, settings: Sequence
                 f"{run.path} cannot be compared with {first.path}: {what} is {there!r}, not "
                 f"{wanted.get(what)!r}; report them apart"
             )
-
-
-def _identity(run: EvaluatedRun) -> dict[str, Any]:
-    return {k: v for k, v in run.evaluation["config"].items() if k not in _REPEATS}
-
-
-def _label(run: EvaluatedRun, others: Sequence[EvaluatedRun], left_out: Sequence[str]) -> str:
-    """The name of the network and what tells it apart from others of the same name."""
-    own = _identity(run)
-    same = [_identity(other) for other in others if _identity(other)["network"] == own["network"]]
-    told = [str(own["network"])]
-    for key, value in own.items():
-        if key not in left_out and any(other.get(key) != value for other in same):
-            counted = key in _COUNTS
-            trained = f"{run.evaluation['split']['train']} cases"
-            told.append(trained if counted else f"{key} {value}")
-    return ", ".join(told)

@@ -28,22 +28,15 @@ from scipy.stats import norm, t
 
 from experiments.results.metrics import HIGH_IS_BAD
 
-__all__ = ["Estimate", "adjusted", "case_means", "cells", "difference", "estimate", "outliers"]
-
 DRAWS = 4000
 LEVEL = 0.95
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean with its interval; all NaN when there is nothing to average.
+    """A mean with its interval; all NaN when there is nothing to average, `low` on for one case.
 
-    Attributes:
-        mean: over the cells.
-        low, high: ends of the 95 % interval; NaN for a single case.
-        worst: cell.
-        cases, runs: how many.
-        p: that the mean is 0, two-sided.
+    `worst` is the worst single value, `p` two-sided: that the mean is 0.
     """
 
     mean: float
@@ -117,19 +110,13 @@ def _counts(size: int, stream: int) -> NDArray[np.float64]:
 
 def adjusted(p: Sequence[float]) -> list[float]:
     """Holm's correction of several p; NaN stays and does not count."""
-    known = [value for value in p if not math.isnan(value)]
-    steps, largest = {}, 0.0
-    for rank, value in enumerate(sorted(known)):
-        largest = max(largest, min(1.0, (len(known) - rank) * value))
-        steps[value] = largest
-    return [steps.get(value, math.nan) for value in p]
+    known = pd.Series(p, dtype=float).dropna().sort_values()
+    steps = (known * np.arange(len(known), 0, -1)).clip(upper=1).cummax()
+    return steps.reindex(range(len(p))).tolist()
 
 
 def outliers(values: pd.Series[float], metric: str) -> pd.Series[float]:
-    """The values beyond Tukey's fence on the bad side, the worst first.
-
-    The fence is `Q1 - 1.5 (Q3 - Q1)`, or `Q3 + 1.5 (Q3 - Q1)` where high values are bad.
-    """
+    """The values below Tukey's fence `Q1 - 1.5 (Q3 - Q1)`, or above that on the bad side."""
     sign = -1 if metric in HIGH_IS_BAD else 1
     signed = sign * values.dropna()
     q1, q3 = signed.quantile(0.25), signed.quantile(0.75)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from experiments.command_line.options import Options
-from experiments.results.runs import Comparison
 
-__all__ = ["Commutation", "Protocol", "StudyReport"]
+if TYPE_CHECKING:
+    from experiments.results.runs import Comparison
 
 
 @dataclass(frozen=True)
@@ -19,19 +19,11 @@ class Protocol:
     name: str
     title: str
     text: str
-
-
-@dataclass(frozen=True)
-class Commutation(Protocol):
-    """How far the masks are from moving with the input, seen without the truth."""
-
     metrics: Mapping[str, str]
-    """what is measured, by its name in the table; the first one is drawn"""
-    bound: str
-    """the metric of what interpolation alone gives"""
+    """what is measured: names in the table and in words, the main one first"""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StudyReport:
     """A study, as its report sees it."""
 
@@ -46,8 +38,6 @@ class StudyReport:
     """options that must be the same for all runs"""
     base: Mapping[str, Any]
     """protocol and transformation of the headline scores, columns of the table"""
-    metrics: Mapping[str, str]
-    """what they are called, by their names in the table, the main one first"""
     transformation: str
     axis: str
     """the transformation with its unit, under the axis of a figure"""
@@ -56,35 +46,29 @@ class StudyReport:
     distance: Callable[[float], float]
     """how far a transformation is from none"""
     protocols: Sequence[Protocol]
-    commutation: Commutation
+    """with the truth; the findings are about the first one and its main metric"""
+    commutation: Protocol
+    """how far the masks are from moving with the input, seen without the truth"""
+    bound: str
+    """the metric of what interpolation alone does to the commutation"""
     legend: str
     """how to read the pictures"""
-    headline: Callable[[StudyReport, Comparison], str]
+    headline: Callable[[Comparison], str]
     ticks: Sequence[float] | None = None
     """of the axis; None for every transformation"""
     period: float | None = None
     """of a transformation that comes round, such as 360 degrees"""
     digits: Mapping[str, int] = field(default_factory=dict)
     """of the metrics that do not take three"""
+    program: str | None = None
+    """that is typed before its commands; None: `python -m experiments.<name>`"""
+
+    @property
+    def metrics(self) -> Mapping[str, str]:
+        """Of the scores."""
+        return self.protocols[0].metrics
 
     @property
     def main(self) -> str:
         """The name of the main metric."""
         return next(iter(self.metrics))
-
-    def ways(self, comparison: Comparison, protocol: Protocol) -> dict[str, dict[str, Any]]:
-        """What selects the rows of every part of a protocol in the table, the nearest first."""
-        table, found = comparison.table, dict[str, dict[str, Any]]()
-        tested = table.loc[table["protocol"] == protocol.name, "at"].unique()
-        for at in sorted(tested, key=self.distance):
-            where = found.setdefault(self.part(at), {"protocol": protocol.name, "at": []})
-            where["at"].append(float(at))
-        return found
-
-    def places(self, comparison: Comparison) -> dict[str, dict[str, Any]]:
-        """What selects the rows that findings are about, by what it is called.
-
-        The part of the first protocol that is farthest from no transformation, then none.
-        """
-        part, where = list(self.ways(comparison, self.protocols[0]).items())[-1]
-        return {part: where, self.part(self.base["at"]): dict(self.base)}

@@ -1,4 +1,4 @@
-"""The one table of results: what was measured, a value in each row.
+"""The table of results: what was measured, a value in each row.
 
     run, network, seed     which network was evaluated
     case, region           on what. Rows of the protocol "layers" are about a layer instead of a
@@ -14,8 +14,6 @@ their report, so that pandas, R or a spreadsheet can ask what the report does no
         .groupby(["network", "protocol", "at"])["value"].mean()
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -23,8 +21,6 @@ import pandas as pd
 from torch import Tensor
 
 from experiments.common.errors import UserError
-
-__all__ = ["COLUMNS", "NAMES", "read_table", "rows_of", "table_text"]
 
 NAMES = ("run", "network", "case", "region", "protocol", "metric")
 """The columns of text."""
@@ -41,21 +37,12 @@ def rows_of(
     regions: Sequence[str],
     protocol: str,
     at: float,
-    present: Tensor | None = None,
+    present: Tensor | bool = True,
 ) -> pd.DataFrame:
-    """The rows for metrics (cases, regions) of the same cases, shown in one way.
-
-    Args:
-        values: by metric.
-        cases: their names.
-        regions: their names.
-        protocol: how they were shown.
-        at: angle or scale.
-        present: (cases, regions), whether a region is truly there; None: the truth was not asked.
-    """
+    """The rows for metrics, and for `present`, (cases, regions) of cases shown in one way."""
     index = pd.MultiIndex.from_product([list(cases), list(regions)], names=["case", "region"])
     wide = pd.DataFrame({k: v.double().flatten().tolist() for k, v in values.items()}, index=index)
-    wide["present"] = True if present is None else present.flatten().tolist()
+    wide["present"] = present.flatten().tolist() if isinstance(present, Tensor) else present
     wide = wide.assign(protocol=protocol, at=float(at)).reset_index()
     kept = ["case", "region", "protocol", "at", "present"]
     return wide.melt(id_vars=kept, var_name="metric", value_name="value")
@@ -67,18 +54,11 @@ def table_text(table: pd.DataFrame) -> str:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """A table that was written; names stay text, even those that look like numbers.
-
-    Raises:
-        UserError: it is missing, or no such table.
-    """
+    """A table that was written; names stay text, even those that look like numbers."""
+    types = dict.fromkeys(NAMES, str) | {"present": bool, "at": float, "value": float}
+    undefined = {"value": ["", "nan"]}
     try:
-        table = pd.read_csv(
-            path,
-            dtype=dict.fromkeys(NAMES, str) | {"present": bool, "at": float, "value": float},
-            keep_default_na=False,
-            na_values={"value": ["", "nan"]},
-        )
+        table = pd.read_csv(path, dtype=types, keep_default_na=False, na_values=undefined)
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror or error})") from None
     except ValueError as error:

@@ -1,22 +1,16 @@
 """Figures and lists as they stand in sentences and tables."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 
 from experiments.results.statistics import Estimate
 
-__all__ = ["capital", "fixed", "listing", "p_value", "plural", "shortened", "with_interval"]
 
-_EXACT = 1 - 1e-9
-
-
-def fixed(value: float | None, digits: int = 3) -> str:
+def fixed(value: float, digits: int = 3) -> str:
     """A figure with a fixed number of digits; rounded down if it would read 1 and is not."""
-    if value is None or math.isnan(value):
+    if math.isnan(value):
         return "–"
-    if value < _EXACT and float(f"{value:.{digits}f}") == 1:
+    if value < 1 - 1e-9 and float(f"{value:.{digits}f}") == 1:
         return f"{1 - 10**-digits:.{digits}f}"
     return f"{value:.{digits}f}"
 
@@ -41,18 +35,10 @@ def p_value(p: float) -> str:
 
 def listing(items: Iterable[str]) -> str:
     """One, two and three."""
-    parts = list(items)
-    return " and ".join([part for part in (", ".join(parts[:-1]), *parts[-1:]) if part])
+    *most, last = list(items) or [""]
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def plural(count: int, what: str) -> str:
     """`1 case`, `2 cases`."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"
-
-
-def shortened(count: float) -> str:
-    """A large number with its unit: 1.2 M."""
-    for unit, factor in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if count >= factor:
-            return f"{count / factor:.3g} {unit}"
-    return f"{count:.0f}"

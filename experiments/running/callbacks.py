@@ -4,8 +4,6 @@ Lightning's `ModelCheckpoint` keeps absolute paths, so that a moved run forgets 
 its `CSVLogger` deletes the rows of an interrupted run; both are therefore replaced here.
 """
 
-from __future__ import annotations
-
 import time
 from typing import Any
 
@@ -31,25 +29,14 @@ def announce(text: str) -> None:
 
 
 class LastAndBest(Checkpoint):
-    """Keeps the checkpoint of the last epoch and of the epoch with the highest `MONITOR`.
-
-    Both are whole training states, so a run continues from either.
-
-    Args:
-        folder: of the run.
-        record: what the checkpoints say about themselves, see `checkpoints.make_record`.
-    """
+    """Keeps the whole training state of the last epoch and of that with the highest `MONITOR`."""
 
     def __init__(self, folder: RunFolder, record: dict[str, Any]) -> None:
         self.folder, self.record = folder, record
         self.best_score, self.best_epoch = float("-inf"), -1
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Writes the best, then the last: killed in between, the epoch is repeated as it was.
-
-        Raises:
-            UserError: the training has diverged; the checkpoints of earlier epochs stay.
-        """
+        """Writes the best, then the last: killed in between, the epoch is repeated as it was."""
         broken = broken_weights(pl_module.state_dict())
         if broken is not None:
             raise UserError(
@@ -109,17 +96,13 @@ class ResumableEarlyStopping(EarlyStopping):
 
 
 class History(Callback):
-    """Writes `metrics.csv`, one row an epoch; its rows are part of the checkpoints.
+    """Writes `metrics.csv`, one row an epoch, and prints it where there is no progress bar.
 
-    So a continued run goes on where its checkpoint is, without a missing or a doubled epoch.
-
-    Args:
-        folder: of the run.
-        told: whether each epoch is printed too: a progress bar is of no use in a log file.
+    Its rows are part of the checkpoints, so a continued run misses and doubles no epoch.
     """
 
-    def __init__(self, folder: RunFolder, told: bool) -> None:
-        self.folder, self.told = folder, told
+    def __init__(self, folder: RunFolder, printed: bool) -> None:
+        self.folder, self.printed = folder, printed
         self.rows: list[dict[str, float]] = []
         self._started = 0.0
 
@@ -134,9 +117,9 @@ class History(Callback):
             for name, value in sorted(trainer.callback_metrics.items())
             if validated or not name.startswith("validation/")
         }
-        if self.told:
-            said = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
-            announce(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {said}")
+        if self.printed:
+            told = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+            announce(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {told}")
         seconds = round(time.perf_counter() - self._started, 3)
         self.rows.append({"epoch": trainer.current_epoch, **metrics, "seconds": seconds})
         if trainer.is_global_zero:

@@ -28,52 +28,38 @@ FORMAT = 1
 
 
 def make_record(study: str, network: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
-    """What a checkpoint says about itself, in plain types: the study of this name rebuilds its
-    network with these arguments; it was trained with these options.
-    """
+    """What a checkpoint says: the study that rebuilds its network with these arguments, options."""
     return {"format": FORMAT, "study": study, "network": network, "options": options}
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """The contents of a checkpoint written by a study, on the CPU.
-
-    Raises:
-        UserError: there is no such file, it is broken, or it was written by another programme.
-    """
+    """The contents of a checkpoint written by a study, on the CPU."""
     if not path.is_file():
         raise UserError(f"{path}: no such checkpoint file")
-    give = "give a run folder or its checkpoints/best.ckpt"
     try:
         contents = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
-        raise UserError(
-            f"{path}: not a checkpoint of these experiments (it holds more than tensors and plain "
-            f"values, or is no checkpoint at all); {give}"
-        ) from None
+        contents = None
     except Exception as error:  # fed with anything else, the unpickler can fail in any way
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UserError(f"{path}: broken or incomplete checkpoint ({reason})") from None
     record = contents.get(RECORD) if isinstance(contents, dict) else None
     if not isinstance(record, dict) or "state_dict" not in contents:
         raise UserError(
-            f"{path}: not a checkpoint of these experiments (no entry {RECORD!r} says which "
-            f"network it holds); {give}"
+            f"{path}: not a checkpoint of these experiments (it holds more than tensors and plain "
+            f"values, or no entry {RECORD!r} that says which network it holds); give a run folder "
+            "or its checkpoints/best.ckpt"
         )
     if record.get("format") != FORMAT or not {"study", "network", "options"} <= set(record):
         raise UserError(
             f"{path}: checkpoint format {record.get('format')!r} with {', '.join(record)}; this "
             f"version reads format {FORMAT} with study, network and options"
         )
-    return dict(contents)
+    return contents
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint beside its target and renames it: no half-written one is ever found.
-
-    Lightning's own writes to the temporary folder of the system and then moves the file, which is a
-    copy, and can be interrupted, when that folder is on another disk. Reading runs nothing in a
-    checkpoint, whatever was asked.
-    """
+    """Lightning's own can be interrupted halfway, and may run what is in a checkpoint."""
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
@@ -82,12 +68,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         torch.save(checkpoint, contents)
         write_atomically(path, contents.getvalue())
 
-    def load_checkpoint(
-        self,
-        path: str | Path,
-        map_location: Callable[..., Any] | None = None,
-        weights_only: bool | None = None,
-    ) -> dict[str, Any]:
+    def load_checkpoint(self, path: str | Path, *args: Any, **options: Any) -> dict[str, Any]:
         return read_checkpoint(Path(path))
 
 
@@ -101,22 +82,15 @@ def require_study(path: Path | str, study: str) -> None:
     """Raises `UserError` if a run folder or checkpoint was made by another study."""
     path = Path(path)
     file = RunFolder(path).best if path.is_dir() else path
-    if file.is_file():
-        made_by = read_checkpoint(file)[RECORD]["study"]
-        if made_by != study:
-            raise UserError(f"{path}: a run of the study {made_by!r}; give one of {study!r}")
+    made_by = read_checkpoint(file)[RECORD]["study"] if file.is_file() else study
+    if made_by != study:
+        raise UserError(f"{path}: a run of the study {made_by!r}; give one of {study!r}")
 
 
 def load_network(path: Path | str, study: Study | None = None) -> tuple[nn.Module, dict[str, Any]]:
-    """The trained network of a run, in eval mode on the CPU, and the options it was trained with.
+    """The network of a run folder (its best) or checkpoint, and the options it was trained with.
 
-    Args:
-        path: a run folder (its best checkpoint is taken) or a checkpoint file.
-        study: that it belongs to; None: the one that it names, of those in `experiments`.
-
-    Raises:
-        UserError: it is neither, of another study, holds weights that are not finite, or the
-            network cannot be rebuilt from it.
+    It is in eval mode on the CPU. Without a study, the one that it names is looked for here.
     """
     path = Path(path)
     if not path.exists():
@@ -128,20 +102,18 @@ def load_network(path: Path | str, study: Study | None = None) -> tuple[nn.Modul
     record, state = checkpoint[RECORD], checkpoint["state_dict"]
     if study is not None:
         require_study(file, study.name)
-    build = _builder(file, record["study"]) if study is None else study.build_network
+    build = study.build_network if study is not None else _builder(file, record["study"])
     broken = broken_weights(state)
     if broken is not None:
         raise UserError(
             f"{file}: {broken} is NaN or infinite, the training diverged; train again with a "
             "lower --learning_rate"
         )
+    arguments, prefix = record["network"], "network."
     try:
-        network = build(**record["network"])
+        network = build(**arguments)
     except (TypeError, ValueError, UserError) as error:
-        raise UserError(
-            f"{file}: cannot rebuild its network {record['network']!r}: {error}"
-        ) from None
-    prefix = "network."
+        raise UserError(f"{file}: cannot rebuild its network {arguments!r}: {error}") from None
     weights = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
     try:
         network.load_state_dict(weights)

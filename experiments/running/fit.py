@@ -12,6 +12,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from experiments.common.errors import UserError
 from experiments.common.files import write_json
+from experiments.common.networks import parameters
 from experiments.running.callbacks import (
     MONITOR,
     History,
@@ -34,29 +35,14 @@ def fit(
     options: TrainOptions,
     interval: int = 1,
 ) -> dict[str, Any]:
-    """Trains until the epochs, the time or the patience run out, and writes the result.
+    """Trains until the epochs, the time or the patience run out, and writes `result.json`.
 
     An interrupted training continues after its last completed epoch and, on the CPU, ends with
-    bitwise the weights of an uninterrupted one.
-
-    Args:
-        task: the network, its loss, and the number of epochs.
-        data: train and validation batches; their order must depend on the epoch alone.
-        folder: where everything is written.
-        record: what the checkpoints say about themselves, see `checkpoints.make_record`.
-        options: of the training.
-        interval: epochs from one validation to the next.
-
-    Returns:
-        epochs, best_epoch, best_dice, parameters, seconds: as written to `result.json`.
-
-    Raises:
-        UserError: broken checkpoints, a full disk, hardware that is not there, a training that
-            diverges.
-        KeyboardInterrupt: the user, or the scheduler of a cluster, stopped the training.
+    bitwise the weights of an uninterrupted one: the order of the data must depend on the epoch
+    alone. `record` goes into the checkpoints; every `interval` epochs the network is validated.
     """
     terminal = sys.stdout.isatty()
-    history, checkpoints = History(folder, told=not terminal), LastAndBest(folder, record)
+    history, checkpoints = History(folder, printed=not terminal), LastAndBest(folder, record)
     callbacks: list[Callback] = [ReseedEveryBatch(options.seed), history, checkpoints]
     if terminal:
         callbacks.append(RichProgressBar())
@@ -99,7 +85,7 @@ def fit(
         "epochs": len(history.rows),
         "best_epoch": checkpoints.best_epoch,
         "best_dice": checkpoints.best_score,
-        "parameters": sum(parameter.numel() for parameter in task.network.parameters()),
+        "parameters": parameters(task.network),
         "seconds": sum(row["seconds"] for row in history.rows),
     }
     if trainer.is_global_zero:

@@ -24,25 +24,20 @@ from experiments.running.ray_engine import run_on_ray
 from experiments.running.study import Study, train_run
 from experiments.running.training_options import TrainOptions
 
-ENGINE = ("engine", "address", "cpus", "gpus")
-"""Options that say where a study runs, not what it computes."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class GridOptions(Options):
     """Train several networks, evaluate each and write the report.
 
-    A study inherits from this and from the options that all of its trainings share, and says:
-
-    Attributes:
-        TRAIN: options of one training.
-        AXES: lists of the grid, each with the option of a training that its values go to.
-        FOLDER: name of the folder of a run, a format string with options of a training.
+    A study inherits from this and from the options that all of its trainings share.
     """
 
     TRAIN: ClassVar[type[TrainOptions]]
+    """options of one training"""
     AXES: ClassVar[tuple[tuple[str, str], ...]] = (("seeds", "seed"), ("networks", "network"))
+    """lists of the grid, each with the option of a training that its values go to"""
     FOLDER: ClassVar[str] = "{network}-seed{seed}"
+    """name of the folder of a run, from options of the training"""
 
     out: Path
     """folder of the study; rerun with the same options, it is resumed"""
@@ -62,7 +57,6 @@ class GridOptions(Options):
     """GPUs that Ray reserves for each training; half a one lets two trainings share it"""
 
     def check(self) -> None:
-        """Raises `UserError` for an empty list, something named twice, or a wrong training."""
         for axis, _ in self.AXES:
             check_distinct(axis, getattr(self, axis))
         for seed in self.seeds:
@@ -84,25 +78,20 @@ class GridOptions(Options):
 
 
 def run_grid(study: Study, options: GridOptions) -> None:
-    """Trains and evaluates what is not yet done, writes the report and prints its main figures.
-
-    Raises:
-        UserError: bad data, or a folder that holds something else or runs with other options.
-        KeyboardInterrupt: stopped by the user; the same options continue the study.
-    """
-    trainings = options.trainings()
+    """Trains and evaluates what is not yet done, writes the report and prints its main figures."""
     evaluation = options.part(study.evaluation)
-    jobs: dict[str, Callable[[], None]] = {
-        training.out.name: partial(complete_run, study, training, evaluation)
-        for training in trainings
+    jobs: dict[Path, Callable[[], None]] = {
+        training.out: partial(complete_run, study, training, evaluation)
+        for training in options.trainings()
     }
     if options.engine == "ray":
-        run_on_ray(jobs, options.address, options.cpus, options.gpus)
+        named = {run.name: job for run, job in jobs.items()}
+        run_on_ray(named, options.address, options.cpus, options.gpus)
     else:
-        for number, (name, job) in enumerate(jobs.items(), start=1):
-            announce(f"[{number}/{len(jobs)}] {name}")
+        for number, (run, job) in enumerate(jobs.items(), start=1):
+            announce(f"[{number}/{len(jobs)}] {run.name}")
             job()
-    _report(study, options, [training.out for training in trainings])
+    _report(study, options, list(jobs))
 
 
 def complete_run(study: Study, training: TrainOptions, evaluation: Options) -> None:
@@ -114,22 +103,19 @@ def complete_run(study: Study, training: TrainOptions, evaluation: Options) -> N
 # Of the processes of a training on several devices only one evaluates; the others go on to the next
 # training and wait there.
 @rank_zero_only
-def _evaluate(study: Study, run: Path, evaluation: Options) -> None:
-    if study.evaluate is not None and not _evaluated(run, evaluation):
-        study.evaluate(run, evaluation)
-
-
-def _evaluated(run: Path, options: Options) -> bool:
+def _evaluate(study: Study, run: Path, options: Options) -> None:
     file = run / "evaluation" / "evaluation.json"
-    # The device may change from one run to the next.
-    free = {"device": None}
-    return file.exists() and bool(read_json(file)["options"] | free == options.to_dict() | free)
+    free = {"device": None}  # it may change from one run to the next
+    same = file.exists() and read_json(file)["options"] | free == options.to_dict() | free
+    if study.evaluate is not None and not same:
+        study.evaluate(run, options)
 
 
 @rank_zero_only
 def _report(study: Study, options: GridOptions, runs: list[Path]) -> None:
     if study.report is not None:
-        typed = command(study.name, "study", type(options), vars(options), left_out=ENGINE)
+        where = ("engine", "address", "cpus", "gpus")  # not what is computed
+        typed = command(study.command, "study", type(options), vars(options), left_out=where)
         page = study.report(runs, options.out, typed)
         if study.table is not None:
             Console().print(study.table(runs))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from experiments.command_line.options import Options, check_at_least
+from experiments.command_line.options import Options, check_at_least, counted
 from experiments.common.errors import UserError
 
 
@@ -23,7 +23,6 @@ class HardwareOptions(Options):
     """how Lightning distributes the work over several devices (auto, ddp, ...)"""
 
     def check(self) -> None:
-        """Raises `UserError` for a value out of range."""
         if self.devices != -1:
             check_at_least("devices", self.devices, 1)
         check_at_least("nodes", self.nodes, 1)
@@ -31,27 +30,18 @@ class HardwareOptions(Options):
     def require_devices(self) -> None:
         """Raises `UserError` if this machine has fewer devices: each gets a process of its own."""
         if torch.cuda.is_available() and self.accelerator in ("auto", "gpu", "cuda"):
-            there, what = torch.cuda.device_count(), "GPU"
+            there, what = torch.cuda.device_count(), "GPUs"
         elif self.accelerator in ("auto", "cpu"):
-            there, what = _cores(), "CPU core"
+            available = getattr(os, "sched_getaffinity", None)  # not on macOS
+            there, what = len(available(0)) if available else os.cpu_count() or 1, "CPU cores"
         else:
             return
         if self.devices > there:
-            many = "" if there == 1 else "s"
-            raise UserError(f"--devices {self.devices}: this machine has {there} {what}{many}")
-
-
-def _cores() -> int:
-    available = getattr(os, "sched_getaffinity", None)  # not on macOS
-    return len(available(0)) if available else os.cpu_count() or 1
+            raise UserError(f"--devices {self.devices}: this machine has {counted(there, what)}")
 
 
 def choose_device(name: str) -> torch.device:
-    """The device called `name` ("cpu", "cuda", "cuda:1", ...); "auto" is a GPU if there is one.
-
-    Raises:
-        UserError: there is no such device on this machine.
-    """
+    """The device called `name` ("cpu", "cuda:1", ...); "auto" is a GPU if there is one."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

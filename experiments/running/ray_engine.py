@@ -1,7 +1,5 @@
 """Several jobs at a time on Ray: on the cores of this machine, or on a cluster."""
 
-from __future__ import annotations
-
 import logging
 import os
 from collections.abc import Callable, Mapping
@@ -14,24 +12,17 @@ from experiments.running.callbacks import announce
 RETRIES = 10
 """How often a job may lose its worker; it continues where its files say."""
 
-Job = Callable[[], None]
-
 
 def run_on_ray(
-    jobs: Mapping[str, Job], address: str | None = None, cpus: float = 1, gpus: float = 0
+    jobs: Mapping[str, Callable[[], None]],
+    address: str | None = None,
+    cpus: float = 1,
+    gpus: float = 0,
 ) -> None:
     """Runs every job as a Ray task, again on another worker when its worker is lost.
 
-    The folders that the jobs name must be the same for all workers: a shared file system.
-
-    Args:
-        jobs: by their names; they can be pickled, and can be run again after an interruption.
-        address: of a cluster that runs already, or auto; None starts Ray on this machine.
-        cpus, gpus: that are reserved for each job.
-
-    Raises:
-        UserError: Ray or the cluster is not there, is too small, or jobs failed; all others are
-            done then.
+    Jobs can be pickled and run again after an interruption; the folders that they name are on a
+    file system that all workers share. When some have failed, the others are done all the same.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
@@ -39,16 +30,15 @@ def run_on_ray(
         from ray.exceptions import RayError, RayTaskError
     except ImportError:
         raise UserError("--engine ray: Ray is not installed; pip install '.[ray]'") from None
-    where: dict[str, Any] = {"address": address}
-    if address is None:
-        where = {"address": "local", "include_dashboard": False}
+    local = {"address": "local", "include_dashboard": False}
+    where: dict[str, Any] = local if address is None else {"address": address}
     try:
         ray.init(logging_level=logging.ERROR, log_to_driver=False, **where)
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"--address {address}: no Ray cluster answers there ({reason})") from None
     try:
-        _require(ray.nodes(), cpus, gpus)
+        _require([node["Resources"] for node in ray.nodes() if node["Alive"]], cpus, gpus)
         task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=RETRIES)(_run_in)
         folder = os.getcwd()
         pending = {task.options(name=name).remote(folder, job): name for name, job in jobs.items()}
@@ -74,7 +64,7 @@ def run_on_ray(
         ray.shutdown()
 
 
-def _run_in(folder: str, job: Job) -> None:
+def _run_in(folder: str, job: Callable[[], None]) -> None:
     """Runs a job where the study was started: its paths may be relative."""
     silence_libraries()
     try:
@@ -84,9 +74,8 @@ def _run_in(folder: str, job: Job) -> None:
     job()
 
 
-def _require(nodes: list[dict[str, Any]], cpus: float, gpus: float) -> None:
+def _require(nodes: list[dict[str, float]], cpus: float, gpus: float) -> None:
     """Ray waits for ever for what no node has."""
-    there = [node["Resources"] for node in nodes if node["Alive"]]
-    if not any(r.get("CPU", 0) >= cpus and r.get("GPU", 0) >= gpus for r in there):
-        found = "; ".join(f"{r.get('CPU', 0):g} CPUs, {r.get('GPU', 0):g} GPUs" for r in there)
+    if not any(node.get("CPU", 0) >= cpus and node.get("GPU", 0) >= gpus for node in nodes):
+        found = "; ".join(f"{n.get('CPU', 0):g} CPUs, {n.get('GPU', 0):g} GPUs" for n in nodes)
         raise UserError(f"--cpus {cpus:g} --gpus {gpus:g}: no node has as many (there are {found})")

@@ -9,12 +9,10 @@ result.json         only when the training is finished
 evaluation/         what the evaluation adds
 """
 
-from __future__ import annotations
-
 import platform
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
@@ -26,15 +24,9 @@ import gcnn
 from experiments.common.errors import UserError
 from experiments.common.files import read_json, read_yaml, write_atomically, write_json
 
-PACKAGES = ("torch", "pytorch-lightning", "monai", "numpy")
-
 
 class RunFolder:
-    """The files of one run, as in the head of this module.
-
-    Args:
-        path: the folder.
-    """
+    """The files of one run, as in the head of this module."""
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
@@ -50,11 +42,7 @@ class RunFolder:
         return self.result_file.exists()
 
     def config(self) -> dict[str, Any]:
-        """The options of this run.
-
-        Raises:
-            UserError: the folder holds no run, or its config.yaml is broken.
-        """
+        """The options of this run."""
         if not self.config_file.is_file():
             raise UserError(f"{self.path}: not a run folder (it has no config.yaml)")
         return read_yaml(self.config_file)
@@ -63,18 +51,22 @@ class RunFolder:
         """The outcome of the finished training."""
         return dict(read_json(self.result_file))
 
-    def prepare(self, config: dict[str, Any], free: Collection[str] = ()) -> None:
+    def prepare(
+        self,
+        config: dict[str, Any],
+        free: Collection[str] = (),
+        defaults: Mapping[str, Any] | None = None,
+    ) -> None:
         """Makes the folder, or checks that it was made with the same options but for `free` ones.
 
-        Raises:
-            UserError: the folder holds something else, or a run with other options.
+        `defaults` stand for options that were not recorded: there were none when it was made.
         """
         if self.config_file.exists():
-            recorded = self.config()
+            there, now = {**(defaults or {}), **self.config()}, {**(defaults or {}), **config}
             changes = [
-                f"{name}: {recorded.get(name)!r} there, {config.get(name)!r} now"
-                for name in {**recorded, **config}
-                if name not in free and recorded.get(name) != config.get(name)
+                f"{name}: {there.get(name)!r} there, {now.get(name)!r} now"
+                for name in {**there, **now}
+                if name not in free and there.get(name) != now.get(name)
             ]
             if changes:
                 raise UserError(
@@ -85,11 +77,10 @@ class RunFolder:
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"{self.path}: is a file; give a folder for the run")
         # A process that is killed while it writes the first file leaves a hidden one.
-        there = sorted(self.path.iterdir()) if self.path.exists() else []
-        foreign = [path.name for path in there if not path.name.startswith(".")]
-        if foreign:
+        names = sorted(path.name for path in self.path.glob("*") if path.name[0] != ".")
+        if names:
             raise UserError(
-                f"{self.path}: holds other files ({', '.join(foreign[:3])}) and no run; "
+                f"{self.path}: holds other files ({', '.join(names[:3])}) and no run; "
                 "give a new or empty folder"
             )
         write_json(self.path / "environment.json", describe_environment())
@@ -99,7 +90,7 @@ class RunFolder:
 def describe_environment() -> dict[str, Any]:
     """Versions of what a run depends on, the platform, and the commit if there is one."""
     versions: dict[str, str | None] = {"gcnn": gcnn.__version__}
-    for package in PACKAGES:
+    for package in ("torch", "pytorch-lightning", "monai", "numpy"):
         with suppress(metadata.PackageNotFoundError):
             versions[package] = metadata.version(package)
     root, commit = Path(gcnn.__file__).parents[1], None
@@ -107,11 +98,10 @@ def describe_environment() -> dict[str, Any]:
     if (root / ".git").exists():
         words = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40"]
         with suppress(OSError, subprocess.CalledProcessError):
-            commit = subprocess.run(
-                words, capture_output=True, text=True, check=True
-            ).stdout.strip()
+            commit = subprocess.check_output(words, text=True, stderr=subprocess.DEVNULL).strip()
+    python = sys.version.split()[0]
     return {
-        "python": sys.version.split()[0],
+        "python": python,
         "platform": platform.platform(),
         "versions": versions,
         "commit": commit,

@@ -14,6 +14,7 @@ from rich.table import Table
 from torch import nn
 
 from experiments.command_line.options import Options
+from experiments.common.networks import parameters
 from experiments.data.module import StudyData
 from experiments.data.split import record_split
 from experiments.running.callbacks import announce
@@ -53,6 +54,7 @@ class Study:
         predict: writes and returns masks. Its parameters, described in its docstring, are the
             options of the command; `checkpoint` and `out` among them.
         generate: writes samples; its parameters are the options, `out` and `count` among them.
+        program: what is typed before a command; None: `python -m experiments.<name>`.
     """
 
     name: str
@@ -69,13 +71,15 @@ class Study:
     table: Callable[[Sequence[Path]], Table] | None = None
     predict: Callable[..., Sequence[Path]] | None = None
     generate: Callable[..., None] | None = None
+    program: str | None = None
+
+    @property
+    def command(self) -> str:
+        """What is typed before the name of a command."""
+        return self.program or f"python -m experiments.{self.name}"
 
     def open_data(self, options: dict[str, Any]) -> StudyData:
-        """The data for the recorded options of a run.
-
-        Raises:
-            UserError: they are not where the options say, or not right.
-        """
+        """The data for the recorded options of a run."""
         known = {name: options[name] for name in signature(self.data).parameters if name in options}
         if known.get("root") is not None:
             known["root"] = Path(known["root"])
@@ -83,32 +87,22 @@ class Study:
 
 
 def train_run(study: Study, options: TrainOptions) -> dict[str, Any]:
-    """Trains, or continues; does nothing when the run is already finished.
-
-    Returns:
-        The result, see `experiments.running.fit.fit`.
-
-    Raises:
-        UserError: bad data, or a folder that holds something else or a run with other options.
-        KeyboardInterrupt: stopped by the user; the same options continue the run.
-    """
+    """Trains, continues, or does nothing if the run is finished; the result is as `fit`'s."""
     folder, config = RunFolder(options.out), options.config()
     if folder.finished:
-        folder.prepare(config, FREE)
+        folder.prepare(config, FREE, options.defaults())
         result = folder.result()
         announce(f"{folder.path}: already trained ({result['epochs']} epochs)")
         return result
     options.require_devices()
     data = study.open_data(config)
-    folder.prepare(config, FREE)
+    folder.prepare(config, FREE, options.defaults())
     record_split(folder.split_file, data.split)
     torch.manual_seed(options.seed)
     arguments = study.network_arguments(config, data)
-    network = study.build_network(**arguments)
-    split = data.split
-    parameters = sum(parameter.numel() for parameter in network.parameters())
+    network, split = study.build_network(**arguments), data.split
     announce(
-        f"training {options.network} ({parameters:,} parameters) on {data.title}: "
+        f"training {options.network} ({parameters(network):,} parameters) on {data.title}: "
         f"{len(split.train)} training, {len(split.validation)} validation, "
         f"{len(split.test)} test {study.samples} -> {folder.path}"
     )

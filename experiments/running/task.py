@@ -1,7 +1,5 @@
 """The segmentation task: a network, its loss, its validation score and its optimiser."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 
@@ -20,14 +18,7 @@ class SegmentationTask(pl.LightningModule):
     regions alike, in any number of dimensions. The loss is the mean of the soft Dice loss over
     images and channels (Milletari et al., V-Net, 2016) plus the mean binary cross-entropy over
     pixels. AdamW's learning rate falls along half a cosine, to zero after the last epoch.
-
-    Args:
-        network: maps `(batch, channels, *space)` to logits `(batch, classes, *space)`.
-        learning_rate: of the first epoch.
-        weight_decay: of AdamW.
-        max_epochs: the length of the cosine.
-        window: edge of the windows through which larger images are validated, those that overlap
-            averaged; None validates whole images.
+    Images larger than `window` are validated through overlapping windows of this edge.
     """
 
     def __init__(
@@ -39,11 +30,8 @@ class SegmentationTask(pl.LightningModule):
         window: int | None = None,
     ) -> None:
         super().__init__()
-        self.network = network
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.max_epochs = max_epochs
-        self.window = window
+        self.network, self.window, self.max_epochs = network, window, max_epochs
+        self.learning_rate, self.weight_decay = learning_rate, weight_decay
         # Empty masks are common in some data: a zero in both terms of the fraction counts as right.
         self.dice_loss = DiceLoss(sigmoid=True, smooth_nr=1.0, smooth_dr=1.0)
         self.cross_entropy = nn.BCEWithLogitsLoss()
@@ -65,31 +53,28 @@ class SegmentationTask(pl.LightningModule):
 
     def validation_step(self, batch: dict[str, Any], batch_index: int) -> None:
         """Logs the loss and the mean Dice per image; an empty mask left empty scores 1."""
-        logits = self._whole(batch["image"])
-        dice = compute_dice((logits > 0).float(), batch["mask"], ignore_empty=False).mean()
-        self._log({"validation/loss": self.loss(logits, batch["mask"])}, batch)
+        image, mask = batch["image"], batch["mask"]
+        if self.window is None or max(image.shape[2:]) <= self.window:
+            logits = self(image)
+        else:
+            edges = [min(self.window, edge) for edge in image.shape[2:]]
+            logits = torch.as_tensor(sliding_window_inference(image, edges, 1, self))
+        dice = compute_dice((logits > 0).float(), mask, ignore_empty=False).mean()
+        self._log({"validation/loss": self.loss(logits, mask)}, batch)
         # One figure fits beside the progress bar of an ordinary terminal.
         self._log({"validation/dice": dice}, batch, shown=True)
-
-    def _whole(self, image: Tensor) -> Tensor:
-        if self.window is None or max(image.shape[2:]) <= self.window:
-            return self.forward(image)
-        edges = [min(self.window, edge) for edge in image.shape[2:]]
-        return torch.as_tensor(sliding_window_inference(image, edges, 1, self))
 
     def configure_optimizers(self) -> Any:
         """AdamW, and the cosine stepped once an epoch."""
         optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay
         )
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, self._cosine)
-        return {
-            "optimizer": optimiser,
-            "lr_scheduler": {"scheduler": schedule, "interval": "epoch"},
-        }
 
-    def _cosine(self, epoch: int) -> float:
-        return 0.5 * (1 + math.cos(math.pi * min(1.0, epoch / self.max_epochs)))
+        def cosine(epoch: int) -> float:
+            return 0.5 * (1 + math.cos(math.pi * min(1.0, epoch / self.max_epochs)))
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, cosine)
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule}}
 
     def _log(self, values: dict[str, Tensor], batch: dict[str, Any], shown: bool = False) -> None:
         options: dict[str, Any] = {"on_step": False, "on_epoch": True, "sync_dist": True}

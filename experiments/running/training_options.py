@@ -43,10 +43,7 @@ class CommonOptions(HardwareOptions):
         check_positive("learning_rate", self.learning_rate)
 
     def schedule(self, batches: int) -> tuple[int, int]:
-        """Epochs of the training, and from one validation to the next; `batches` an epoch.
-
-        The training ends with a validation: its length is rounded up for that.
-        """
+        """Epochs, rounded up to end with a validation, and from one validation to the next."""
         epochs = math.ceil(self.steps / batches) if self.steps else self.max_epochs
         interval = math.ceil(epochs / self.validations) if self.validations else 1
         return math.ceil(epochs / interval) * interval, interval

@@ -7,28 +7,27 @@ files see `experiments.results.evaluation`.
 """
 
 import math
-import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
-from rich.progress import Progress
 
-from experiments.command_line.options import Options
+from experiments.command_line.options import Options, check_distinct
 from experiments.common.errors import UserError
-from experiments.common.inference import MULTIPLE, choose_tile, segment
-from experiments.data.cases import Sample
+from experiments.common.inference import choose_tile, segment
+from experiments.data.checks import check_memory
 from experiments.data.module import StudyData
-from experiments.data.transforms import prepare
-from experiments.results.evaluation import TrainedRun, choose_by_score, write_evaluation
+from experiments.data.transforms import prepare, resized_shape
+from experiments.data.volumes import read_header
+from experiments.results.evaluation import Measured, TrainedRun, evaluate, followed
 from experiments.results.overlays import overlay, shown_best
 from experiments.results.statistics import case_means
+from experiments.tumour.data import check_cube
 from experiments.tumour.scaling import SCALES, layer_rows, measure_scaling
 from experiments.tumour.train import TUMOUR
-
-__all__ = ["BASE", "EvaluationOptions", "evaluate_run"]
 
 BASE: dict[str, Any] = {"protocol": "resampled", "at": 1.0}
 """Where the headline scores stand in the table of results."""
@@ -49,70 +48,64 @@ class EvaluationOptions(Options):
     """cpu, cuda, cuda:1, ... or auto: the best there is"""
 
     def check(self) -> None:
-        """Raises `UserError` for a value out of range."""
-        if not all(math.isfinite(scale) and 0.1 <= scale <= 10 for scale in self.scales):
-            raise UserError(f"--scales {self.scales}: they should lie between 0.1 and 10")
-        if self.scales.count(1.0) != 1 or len(set(self.scales)) < len(self.scales):
-            raise UserError(f"--scales {self.scales}: 1 should be among them, and none twice")
-        if self.tile is not None and (self.tile < MULTIPLE or self.tile % MULTIPLE):
-            raise UserError(f"--tile {self.tile}: it should be a multiple of {MULTIPLE}")
+        check_distinct("scales", self.scales)
+        if 1.0 not in self.scales or not all(0.1 <= scale <= 10 for scale in self.scales):
+            raise UserError(f"--scales {self.scales}: 1 and others between 0.1 and 10 are needed")
+        check_cube("tile", self.tile)
 
 
 def evaluate_run(
     run: Path | str, options: EvaluationOptions = EvaluationOptions()
 ) -> dict[str, Any]:
-    """Evaluates the best checkpoint of a run on its test cases and writes the results.
+    """Evaluates a finished run and writes the results, see `experiments.results.evaluation`."""
+    return evaluate(TUMOUR, BASE, measure, run, options)
 
-    Returns:
-        The content of `evaluation.json`.
 
-    Raises:
-        UserError: the run is not finished, its data has changed, or something cannot be written.
-    """
-    trained = TrainedRun.open(TUMOUR, run, options.device)
-    data = trained.data
+def measure(trained: TrainedRun, options: EvaluationOptions) -> Measured:
+    """The test cases at every scale, and the layers of the network."""
+    network, data = trained.network, trained.data
+    check_scales(options.scales, data)
     tile = choose_tile(options.tile, data.window)
-    names = data.split.test
-    with Progress(transient=True, disable=not sys.stdout.isatty()) as progress:
-        title = f"scaling the test cases ({trained.config['network']})"
-        bar = progress.add_task(title, total=len(names) * len(options.scales))
-        table, frames = measure_scaling(
-            lambda image: segment(trained.network, image, tile),
-            (data.sample(name) for name in names),
-            data.regions,
-            data.voxel,
-            options.scales,
-            lambda: progress.advance(bar),
-        )
-    base = (table["protocol"] == BASE["protocol"]) & (table["at"] == BASE["at"])
-    rows = table[base & (table["metric"] == "dice")]
-    score = case_means(rows)
-    pictures = {}
-    for name, why in choose_by_score(rows).items():
-        volume = prepare(data.sample(name), spacing=data.voxel)
-        png = _picture(trained, data, volume, tile, score.get(name, math.nan))
-        pictures[name] = (why, png)
-    about = {
-        "regions": list(data.regions),
-        "settings": {},
-        "cost": trained.cost(torch.randn(1, len(data.modalities), *_COSTED), _REPEATS),
-    }
-    table = pd.concat([table, layer_rows(trained.network, len(data.modalities))], ignore_index=True)
-    return write_evaluation(trained, options, table, BASE, pictures, frames, about)
-
-
-def _picture(
-    trained: TrainedRun, data: StudyData, volume: Sample, tile: int, score: float
-) -> bytes:
-    if volume.mask is None:
-        raise UserError(f"{volume.name} has no segmentation")
-    found = segment(trained.network, volume.values, tile) > 0.5
-    shown = shown_best(data.modalities)
-    return overlay(
-        volume.image[shown].numpy(),
-        volume.mask.numpy(),
-        found.numpy(),
-        data.regions,
-        volume.spacing,
-        f"{volume.name}, {data.modalities[shown]}, Dice {score:.3f}",
+    names, modalities = data.split.test, data.modalities
+    volumes = (data.sample(name) for name in names)
+    table, frames = measure_scaling(
+        lambda image: segment(network, image, tile),
+        followed(volumes, len(names), "scaling the test cases"),
+        *(data.regions, data.voxel, options.scales),
     )
+    base = (table["protocol"] == BASE["protocol"]) & (table["at"] == BASE["at"])
+    score = case_means(table[base & (table["metric"] == "dice")])
+    shown = shown_best(modalities)
+
+    def picture(name: str) -> bytes:
+        volume = prepare(data.sample(name), spacing=data.voxel)
+        found = segment(network, volume.values, tile) > 0.5
+        return overlay(
+            volume.image[shown].numpy(),
+            *(volume.mask.numpy(), found.numpy(), data.regions, volume.spacing),
+            f"{name}, {modalities[shown]}, Dice {score.get(name, math.nan):.3f}",
+        )
+
+    return Measured(
+        table=pd.concat([table, layer_rows(network, len(modalities))], ignore_index=True),
+        frames=frames,
+        picture=picture,
+        costed=torch.randn(1, len(modalities), *_COSTED),
+        repeats=_REPEATS,
+    )
+
+
+def check_scales(scales: Sequence[float], data: StudyData) -> None:
+    """Refuse a scale at which the largest test volume would not fit into memory."""
+    scale, shapes = max(scales), {}
+    for case in data.source.cases:
+        if case.name in data.split.test:
+            shape, voxels = (data.options.get("size", 0),) * 3, [data.voxel] * 3
+            if case.files:
+                header = read_header(case.files[0], case.name)
+                shape, voxels = header.shape[:3], header.spacing.tolist()
+            shapes[case.name] = resized_shape(shape, voxels, data.voxel / scale)
+    name = max(shapes, key=lambda name: math.prod(shapes[name]))
+    channels = len(data.modalities) + len(data.regions)
+    option, what = f"--scales {scale:g}", f"{name} would have"
+    check_memory(option, what, shapes[name], channels, scale=scale)

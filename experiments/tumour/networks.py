@@ -1,7 +1,5 @@
 """The networks of the tumour study: 3D U-Nets on a window of scales, and plain ones."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from bisect import bisect_left
@@ -11,14 +9,11 @@ from typing import Any
 
 import torch
 
-from experiments.common.errors import UserError
-from experiments.common.networks import parameters, require_network
+from experiments.common.networks import parameters, require_channels, require_network
 from experiments.data.module import StudyData
 from experiments.tumour.data import MULTIPLE
 from gcnn.groups import ScaleTranslation
 from gcnn.models import UNet
-
-__all__ = ["NETWORKS", "build_network", "check_network", "network_arguments"]
 
 NETWORKS = ("plain", "plain_parameters", "plain_width", "scale_mean", "scale_max")
 """Names of the networks, the plain U-Net first."""
@@ -54,23 +49,8 @@ def build_network(
       searched;
     - `plain_width`: ordinary, with as many channels as they have fields × scales, 16-32-64-128.
 
-    Normalisation is by batch unless asked otherwise. `norm="instance"` does without running
-    statistics, which one or two volumes in a batch make noisy; but its statistics change with the
-    share of a volume that is background, and so with scale, and that costs more equivariance than
-    everything else in the network. A map of a single voxel has no such statistics, so with it the
-    ordinary networks need more than one multiple of `size_multiple` on some axis.
-
-    Args:
-        name: one of `NETWORKS`.
-        in_channels: modalities.
-        out_channels: regions.
-        channels: fields of each level of the scale-equivariant networks, the finest first; the
-            others follow from them. None: those of the study, 4-8-16-32.
-        architecture: further arguments of `gcnn.models.UNet`.
-
-    Raises:
-        UserError: there is no such network.
-        ValueError: the channels or the architecture make no network.
+    Normalisation is by batch. The statistics of `norm="instance"` change with the share of a volume
+    that is background, and so with scale: that costs more equivariance than everything else.
     """
     require_network(name, NETWORKS)
     fields = _FIELDS if channels is None else tuple(channels)
@@ -95,46 +75,34 @@ def build_network(
 
 
 def _widths_with(
-    wanted: int, plan: Sequence[int], parameters: Callable[[Sequence[int]], int]
+    wanted: int, plan: Sequence[int], size: Callable[[Sequence[int]], int]
 ) -> tuple[int, ...]:
-    """The widths nearly in the proportions of `plan` that give closest to `wanted` parameters."""
-
-    def scaled(n: int) -> list[float]:
-        return [width * n / _STEPS for width in plan]
+    """Widths nearly in the proportions of `plan` whose `size` is closest to `wanted`."""
 
     def rounded_up(n: int) -> int:
-        return parameters([math.ceil(width) for width in scaled(n)])
+        return size([math.ceil(width * n / _STEPS) for width in plan])
 
     smallest_too_large = 1 + bisect_left(range(1, 64 * _STEPS), wanted, key=rounded_up)
     # Rounding each level up or down, as it suits, then comes within a percent.
-    choices = [(max(1, int(width)), math.ceil(width)) for width in scaled(smallest_too_large)]
-    return min(itertools.product(*choices), key=lambda widths: abs(parameters(widths) - wanted))
+    exact = [width * smallest_too_large / _STEPS for width in plan]
+    choices = [(max(1, int(width)), math.ceil(width)) for width in exact]
+    return min(itertools.product(*choices), key=lambda widths: abs(size(widths) - wanted))
 
 
 def network_arguments(options: dict[str, Any], data: StudyData) -> dict[str, Any]:
     """What `build_network` needs for a run with these options on these data."""
-    name = options["network"]
-    architecture = {"norm": options["norm"]}
-    if name.startswith("scale"):
-        architecture["kernel_size"] = options["window"]
-    return {
-        "name": name,
+    arguments = {
+        "name": options["network"],
         "in_channels": len(data.modalities),
         "out_channels": len(data.regions),
         "channels": options["channels"],
-        **architecture,
+        "norm": options["norm"],
     }
+    scale = options["network"].startswith("scale")
+    return arguments | ({"kernel_size": options["window"]} if scale else {})
 
 
 def check_network(name: str, channels: Sequence[int] | None) -> None:
-    """Checks what a user asked for before anything is made.
-
-    Raises:
-        UserError: an unknown network, or widths that make no network for the volumes of the data.
-    """
+    """Raises a `UserError` for what makes no network for the volumes of the data."""
     require_network(name, NETWORKS)
-    if channels is not None and (not 2 <= len(channels) <= MOST_LEVELS or min(channels) < 1):
-        raise UserError(
-            f"--channels {' '.join(map(str, channels))}: give 2 to {MOST_LEVELS} positive widths, "
-            "for example 4 8 16 32"
-        )
+    require_channels(channels, MOST_LEVELS, "4 8 16 32")

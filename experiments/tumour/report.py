@@ -1,55 +1,45 @@
-"""What the report of the tumour study says; the page itself is made by `experiments.results`."""
+"""What the report of the tumour study says; the page itself is made by `experiments.results`.
 
-from __future__ import annotations
+Any volumes can be its data: it speaks of scales, cases and regions, not of tumours.
+"""
 
 from functools import partial
 
 from experiments.results import report
 from experiments.results.runs import Comparison
-from experiments.results.study import Commutation, Protocol, StudyReport
+from experiments.results.study import Protocol, StudyReport
 from experiments.results.words import fixed, listing
 from experiments.tumour.evaluate import BASE, EvaluationOptions
 from experiments.tumour.train import TrainOptions
 
-__all__ = ["STUDY", "headline", "main_figures", "write_report"]
 
-
-def headline(study: StudyReport, c: Comparison) -> str:
+def headline(c: Comparison) -> str:
     """How the Dice of each network changes from scale 1 to the farthest one."""
-    part, where = next(iter(study.places(c).items()))
-    found = {
-        label: [c.score(label, "dice", **one).mean for one in (study.base, where)]
-        for label in c.fullest
+    places = c.places()
+    scores = {
+        n: [fixed(c.score(n, "dice", **at).mean) for at in places.values()] for n in c.fullest
     }
-    if part == study.part(study.base["at"]):
-        scores = listing(f"{fixed(here)} ({label})" for label, (here, _) in found.items())
-        return f"At the scale of the training the mean Dice is {scores}."
-    scores = listing(
-        f"{fixed(here)} → {fixed(there)} ({label}, {there - here:+.3f})"
-        for label, (here, there) in found.items()
-    )
-    cases = listing(dict.fromkeys(str(n.trained_on) for n in c.networks if n.label in found))
-    return (
-        f"Trained on {cases} cases: from scale 1 to {where['at'][0]:g}, on resampled volumes, the "
-        f"mean Dice goes {scores}."
-    )
+    told = listing(f"{' → '.join(values)} ({label})" for label, values in scores.items())
+    cases = listing(dict.fromkeys(str(n.trained_on) for n in c.networks if n.label in c.fullest))
+    return f"Trained on {cases} cases, mean Dice at {' → '.join(places)}: {told}."
 
+
+_METRICS = {
+    "dice": "Dice",
+    "soft_dice": "soft Dice",
+    "precision": "precision",
+    "recall": "recall",
+    "hausdorff_95": "HD95 in mm",
+}
 
 STUDY = StudyReport(
     name="tumour",
-    title="Scale-equivariant segmentation of volumes",
+    title="Scale study",
     sample="case",
     train=TrainOptions,
     evaluate=EvaluationOptions,
     settings=("dataset", "modalities", "regions", "spacing", "test_cases", "count", "size"),
     base=BASE,
-    metrics={
-        "dice": "Dice",
-        "soft_dice": "soft Dice",
-        "precision": "precision",
-        "recall": "recall",
-        "hausdorff_95": "HD95 in mm",
-    },
     transformation="Scale",
     axis="scale",
     part=lambda scale: f"scale {scale:g}",
@@ -62,15 +52,17 @@ STUDY = StudyReport(
             "The volume and its true mask are scaled about the centre, as if the patient were "
             "smaller, and compared there. HD95 is the 95 % Hausdorff distance; where exactly one "
             "of two masks is empty it is the diagonal of the volume.",
+            _METRICS,
         ),
         Protocol(
             "spacing",
             "Changed voxel spacing",
             "The volume is brought to coarser voxels, as if the scanner were coarser, and the mask "
             "back to the voxels it came with, where it is compared with the true mask as it came.",
+            _METRICS,
         ),
     ],
-    commutation=Commutation(
+    commutation=Protocol(
         "commutation",
         "Equivariance",
         "Does the mask scale with the volume? The probabilities for the scaled volume are compared "
@@ -79,8 +71,8 @@ STUDY = StudyReport(
         "the dotted line is what interpolation alone costs. The agreement is the Dice coefficient "
         "of the two masks.",
         {"error": "error of the probabilities", "agreement": "agreement of the masks (Dice)"},
-        "floor",
     ),
+    bound="floor",
     legend="Slices through the first region where it is largest: axial, coronal and sagittal, in "
     "radiological orientation. Solid lines are the true outlines, dashed ones those of the "
     "network.",

@@ -1,13 +1,12 @@
 """The tumour study: what is trained, evaluated, reported, predicted and generated."""
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from experiments.data.augmentation import VolumeChange
 from experiments.data.generated.tumours import write_generated
 from experiments.predicting.predict import predict_volumes
 from experiments.running.grid import GridOptions
-from experiments.tumour.evaluate import EvaluationOptions, evaluate_run
+from experiments.tumour.evaluate import EvaluationOptions, check_scales, evaluate_run
 from experiments.tumour.report import main_figures, write_report
 from experiments.tumour.train import TUMOUR, CommonOptions, TrainOptions
 
@@ -44,20 +43,9 @@ class StudyOptions(EvaluationOptions, CommonOptions, GridOptions):
     validations: int = 4
     learning_rate: float = 3e-2
 
-
-def generate(
-    out: Path, count: int = 48, size: int = 48, spacing: float = 2.0, seed: int = 0
-) -> None:
-    """Write generated volumes and segmentations to a folder, in the layout of BraTS 2021.
-
-    Args:
-        out: new or empty folder.
-        count: number of cases.
-        size: edge of a volume in voxels.
-        spacing: edge of a voxel in millimetres.
-        seed: other seeds give other cases.
-    """
-    write_generated(out, count, size, spacing, seed)
+    def check(self) -> None:
+        if max(self.scales, default=1) > 1:  # Known before the first training, not after it.
+            check_scales(self.scales, TUMOUR.open_data(self.trainings()[0].config()))
 
 
 STUDY = replace(
@@ -68,5 +56,5 @@ STUDY = replace(
     report=write_report,
     table=main_figures,
     predict=predict_volumes,
-    generate=generate,
+    generate=write_generated,
 )

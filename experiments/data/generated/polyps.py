@@ -72,20 +72,22 @@ def _sample(regions: Sequence[str], index: int, **options: int) -> Sample:
     return Sample(generated_name(index), image, mask)
 
 
-def write_generated(folder: Path, count: int, size: int, seed: int = 0, lit: bool = False) -> None:
-    """Write a generated set in the layout of Kvasir-SEG, without loss, as PNG.
+def write_generated(
+    out: Path, count: int = 240, size: int = 96, seed: int = 0, lit: bool = False
+) -> None:
+    """Write generated images and masks to a folder, in the layout of Kvasir-SEG.
 
-    The folder appears when the set is complete; reading it back as `kvasir` at the same size gives
-    exactly the samples of `generate`.
-
-    Raises:
-        UserError: when the folder holds anything already or cannot be written, or `count` or `size`
-            is not at least 1.
+    Args:
+        out: new or empty folder.
+        count: number of images.
+        size: side of an image in pixels.
+        seed: other seeds give other images.
+        lit: give the images a fixed direction of light, polyps and folds.
     """
     for option, value in (("count", count), ("size", size)):
         if value < 1:
             raise UserError(f"{option} is {value}: it should be at least 1")
-    with new_folder(folder) as temporary:
+    with new_folder(out) as temporary:
         for name in ("images", "masks"):
             (temporary / name).mkdir()
         for index in range(count):

@@ -131,29 +131,22 @@ def _sample(
 
 
 def write_generated(
-    folder: Path, count: int, size: int, spacing: float = 2.0, seed: int = 0
+    out: Path, count: int = 48, size: int = 48, spacing: float = 2.0, seed: int = 0
 ) -> None:
-    """Write a generated set in the layout of BraTS 2021, as NIfTI.
-
-    The folder appears when the set is complete; reading it back as `brats` gives exactly the
-    samples of `source`.
+    """Write generated volumes and segmentations to a folder, in the layout of BraTS 2021.
 
     Args:
-        folder: to make.
-        count: number of examinations.
-        size: voxels along each axis.
-        spacing: of the voxels in millimetres.
-        seed: of the set.
-
-    Raises:
-        UserError: when the folder holds anything already or cannot be written, or an option is out
-            of range.
+        out: new or empty folder.
+        count: number of cases.
+        size: edge of a volume in voxels.
+        spacing: edge of a voxel in millimetres.
+        seed: other seeds give other cases.
     """
     _refuse_options(count, size, spacing)
     # As the files of BraTS: first to the left, then to posterior, then to superior.
     affine = np.diag([-spacing, -spacing, spacing, 1.0])
     affine[:3, 3] = -affine.diagonal()[:3] * (size - 1) / 2
-    with new_folder(folder) as temporary:
+    with new_folder(out) as temporary:
         for index in range(count):
             name = generated_name(index)
             (temporary / name).mkdir()

@@ -8,7 +8,7 @@ from typing import Literal
 
 import pytest
 
-from experiments.command_line.options import Options, check_at_least
+from experiments.command_line.options import Options, check_at_least, options_of
 from experiments.command_line.parser import Command, run_command_line
 from experiments.common.errors import UserError
 
@@ -57,8 +57,8 @@ def cli():
             does(options)
 
         commands = [
-            Command("bake", [BakeOptions], command),
-            Command("eat", [EatOptions], command),
+            Command("bake", BakeOptions, command),
+            Command("eat", EatOptions, command),
         ]
         with warnings.catch_warnings():
             status = run_command_line("baker", "All about bread.", commands, words)
@@ -185,7 +185,7 @@ def test_the_parameters_of_a_function_can_be_options_too(capsys):
         """
         print(bread, slices, dark)
 
-    commands = [Command("toast", [toast], toast)]
+    commands = [Command("toast", options_of(toast), lambda options: toast(**vars(options)))]
     words = ["toast", "--bread", "rye", "--slices", "3", "4", "--dark"]
     assert run_command_line("baker", "", commands, words) == 0
     assert capsys.readouterr().out == "rye [3, 4] True\n"

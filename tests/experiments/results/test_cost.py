@@ -1,6 +1,5 @@
 """Parameters and multiply-accumulates against closed forms, and a sane time ratio."""
 
-import pytest
 import torch
 from torch import nn
 
@@ -26,9 +25,3 @@ def test_the_networks_are_measured_in_eval_mode() -> None:
     cost_of(network.train(), nn.Conv2d(3, 1, 1), torch.rand(2, 3, 8, 8))
     assert not network.training
     assert network[1].num_batches_tracked == 0
-
-
-def test_no_repeats_or_images_are_refused() -> None:
-    network = nn.Conv2d(3, 1, 1)
-    with pytest.raises(ValueError, match="0 repeats of 1 images"):
-        cost_of(network, network, torch.rand(1, 3, 8, 8), repeats=0)

@@ -23,6 +23,7 @@ from experiments.running.checkpoints import load_network
 from experiments.running.run_folder import RunFolder
 from experiments.tumour import evaluate as tumour
 from experiments.tumour import scaling
+from experiments.tumour.study import StudyOptions
 from experiments.tumour.train import TUMOUR
 from tests.experiments import polyp_runs, tumour_runs
 
@@ -269,16 +270,29 @@ def test_a_split_that_is_not_that_of_the_data_is_refused(
         (polyp.EvaluationOptions, {"angle_step": 40.0}, "--angle_step: the step is 40"),
         (polyp.EvaluationOptions, {"angle_step": 1e-9}, r"makes 3\.6e\+11 angles; .* 0\.1°"),
         (polyp.EvaluationOptions, {"rotation_images": -1}, "--rotation_images -1"),
-        (tumour.EvaluationOptions, {"scales": [0.0, 1.0]}, "they should lie between"),
-        (tumour.EvaluationOptions, {"scales": [0.7, 0.9]}, "1 should be among them"),
+        (tumour.EvaluationOptions, {"scales": [0.0, 1.0]}, "1 and others between 0.1 and 10"),
+        (tumour.EvaluationOptions, {"scales": [0.7, 0.9]}, "1 and others between"),
         (tumour.EvaluationOptions, {"scales": [0.7, 0.7, 1.0]}, "none twice"),
-        (tumour.EvaluationOptions, {"tile": 40}, "--tile 40: it should be a multiple of 16"),
+        (tumour.EvaluationOptions, {"tile": 40}, "--tile 40: must be a multiple of 16"),
         (tumour.EvaluationOptions, {"tile": 0}, "--tile 0"),
     ],
 )
 def test_options_out_of_range_are_refused(options: Any, values: Any, message: str) -> None:
     with pytest.raises(UserError, match=message):
         options(**values)
+
+
+def test_a_scale_that_does_not_fit_into_memory_is_refused_before_work_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tumour_runs.finished_run(tmp_path / "run")
+    monkeypatch.setattr("os.sysconf", {"SC_PHYS_PAGES": 10**6, "SC_PAGE_SIZE": 100}.__getitem__)
+    message = r"--scales 10: generated-\d+ would have 240x240x240 .* has 0 GB; 4\.\d would fit"
+    with pytest.raises(UserError, match=message):
+        tumour.evaluate_run(path, tumour.EvaluationOptions(scales=[1.0, 10.0], device="cpu"))
+    with pytest.raises(UserError, match="--scales 10: generated"):
+        StudyOptions(out=tmp_path / "study", size=24, scales=[1.0, 10.0])
+    assert not (path / "evaluation").exists() and not (tmp_path / "study").exists()
 
 
 def test_a_device_that_is_not_there_is_refused(runs: dict[str, Path]) -> None:
@@ -295,11 +309,11 @@ def rows(metric: str, values: dict[str, float]) -> pd.DataFrame:
 def test_pictures_are_of_the_best_the_median_the_worst_and_the_one_that_turns_worst() -> None:
     dice = rows("dice", {"a": 0.9, "b": 0.8, "c": 0.7, "d": 0.75, "e": 0.85})
     agreement = rows("agreement", {"a": 1.0, "b": 1.0, "c": 0.8, "d": 0.2, "e": 0.9})
-    assert polyp.choose_pictures(dice, agreement) == {
+    assert evaluation.choose_pictures(dice, agreement) == {
         "a": ["best"],
         "b": ["median"],
         "c": ["worst"],
-        "d": ["turns worst"],
+        "d": ["least equivariant"],
     }
 
 
@@ -309,9 +323,9 @@ def test_outliers_are_pictured_and_what_is_absent_or_undefined_is_neither_best_n
     agreement = rows(
         "agreement", dict.fromkeys(scores, 0.9) | {"worse": float("nan"), "fine 5": 0.5}
     )
-    chosen = polyp.choose_pictures(dice, agreement)
+    chosen = evaluation.choose_pictures(dice, agreement)
     assert chosen["worse"] == ["worst", "outlier"] and chosen["bad"] == ["outlier"]
-    assert chosen["fine 5"] == ["turns worst"] and chosen["fine 7"] == ["best"]
+    assert chosen["fine 5"] == ["least equivariant"] and chosen["fine 7"] == ["best"]
     assert "empty" not in chosen
-    nothing = polyp.choose_pictures(rows("dice", {"a": 1.0}).assign(present=False), agreement[:0])
-    assert nothing == {"a": ["first"]}
+    nothing = rows("dice", {"a": 1.0}).assign(present=False)
+    assert evaluation.choose_pictures(nothing, agreement[:0]) == {"a": ["first"]}

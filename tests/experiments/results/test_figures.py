@@ -66,13 +66,6 @@ def test_outliers_of_a_box_plot_are_ringed_and_counted() -> None:
     assert sorted(ringed[:, 1]) == [0.0, 0.1]
 
 
-def test_nothing_to_draw_is_refused() -> None:
-    with pytest.raises(ValueError, match="no curves"):
-        curve_plot(points({}), "x", "y", [])
-    with pytest.raises(ValueError, match="no pictures"):
-        picture_row([])
-
-
 def test_a_row_of_pictures_is_a_png_wider_than_high() -> None:
     panels = [("image", np.random.default_rng(0).random((8, 8, 3))), ("mask", np.eye(8))]
     picture = Image.open(io.BytesIO(png_bytes(picture_row([*panels, *panels]))))

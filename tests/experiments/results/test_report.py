@@ -97,6 +97,12 @@ def test_the_page_needs_no_other_file_and_shows_every_section(
     assert all(re.search(r'alt="[^"]{20,}"', image) for image in images)
 
 
+def test_the_report_of_the_scale_study_speaks_of_no_organ(pages: dict[str, Path]) -> None:
+    shown = re.sub(r"<pre.*?</pre>|base64,[^\"]*", "", pages["tumour"].read_text(), flags=re.DOTALL)
+    assert "<h1>Scale study of generated data</h1>" in shown
+    assert not re.search("tumour|tumor|brain|glioma", shown, re.IGNORECASE)
+
+
 @both
 def test_one_table_beside_the_page_holds_all_that_it_shows(
     study: str, pages: dict[str, Path], runs: dict[str, list[Path]]
@@ -118,7 +124,7 @@ def test_one_table_beside_the_page_holds_all_that_it_shows(
 def test_runs_that_differ_in_the_seed_are_one_network_and_counts_of_cases_a_series(
     runs: dict[str, list[Path]],
 ) -> None:
-    c = load_runs(runs["tumour"], "tumour", tumour.STUDY.settings)
+    c = load_runs(runs["tumour"], tumour.STUDY)
     assert c.labels == ["scale_mean, 2 cases", "scale_mean, 3 cases", "plain_width"]
     assert [len(network.runs) for network in c.networks] == [1, 2, 1]
     assert [network.series for network in c.networks[:2]] == ["scale_mean", "scale_mean"]
@@ -223,7 +229,8 @@ def compared(study: StudyReport, rows: Sequence[tuple[Any, ...]]) -> Comparison:
     columns = ["network", "case", "present", "protocol", "at", "metric", "value"]
     table = pd.DataFrame(rows, columns=columns).assign(run="0", seed=0, region="spot")
     run = EvaluatedRun(Path("run"), {}, table)
-    return Comparison([Network(n, n, 25, [run]) for n in table["network"].unique()], table)
+    networks = [Network(n, n, 25, [run]) for n in table["network"].unique()]
+    return Comparison(study, networks, table)
 
 
 def turned(label: str, at_90: list[float], between: list[float]) -> list[tuple[Any, ...]]:
@@ -240,27 +247,27 @@ def turned(label: str, at_90: list[float], between: list[float]) -> list[tuple[A
 
 def test_the_headline_says_who_is_exact_and_who_is_not() -> None:
     exact, other = turned("p4", [1.0, 1.0], [0.9, 0.9]), turned("plain", [0.5, 0.9], [0.4, 0.8])
-    told = polyp.headline(polyp.STUDY, compared(polyp.STUDY, [*other, *exact]))
-    assert told.startswith("p4: turning the image by 90°, 180° or 270° turns the mask exactly")
-    assert "plain 0.700 on average, 0.500 for the worst image" in told
-    alone = polyp.headline(polyp.STUDY, compared(polyp.STUDY, other))
-    assert alone.startswith("plain: by 90°, 180° or 270° the masks change")
+    told = polyp.headline(compared(polyp.STUDY, [*other, *exact]))
+    assert "the masks of p4 (1.000, 1.000 at worst) turn exactly with every test image" in told
+    assert "plain (0.700, 0.500 at worst) change when the image is turned" in told
+    alone = polyp.headline(compared(polyp.STUDY, other))
+    assert alone.startswith(
+        "By 90°, 180° or 270°, the masks of plain (0.700, 0.500 at worst) change"
+    )
 
 
 def test_a_single_pixel_of_difference_is_not_called_exact() -> None:
     nearly = compared(polyp.STUDY, turned("nearly", [1.0, 0.9998], [0.9, 0.9]))
-    told = polyp.headline(polyp.STUDY, nearly)
+    told = polyp.headline(nearly)
     assert "but for single pixels that rounding tips" in told
     assert "exactly" not in told and "1.000" not in told
 
 
 def test_the_other_findings_give_the_figures_of_every_network() -> None:
-    told = "\n".join(
-        findings(polyp.STUDY, compared(polyp.STUDY, turned("p4", [1.0, 1.0], [0.9, 0.94])))
-    )
+    told = "\n".join(findings(compared(polyp.STUDY, turned("p4", [1.0, 1.0], [0.9, 0.94]))))
     assert "Dice at 0°: 0.800 [0.800, 0.800] (p4)." in told
     assert "at other angles: 0.920 (p4); interpolation alone gives 0.950." in told
-    assert "trained once only" in told
+    assert "trained only once" in told
 
 
 def scaled(label: str, dice: list[float], found: list[float]) -> list[tuple[Any, ...]]:
@@ -279,9 +286,9 @@ def scaled(label: str, dice: list[float], found: list[float]) -> list[tuple[Any,
 
 def test_findings_count_only_the_regions_that_are_there() -> None:
     rows = scaled("scale", [0.6, 0.8, 0.7, 1.0], [0, 5, 0, 3]) + scaled("plain", [0.2] * 4, [5] * 4)
-    told = findings(tumour.STUDY, compared(tumour.STUDY, rows))
-    assert told[0].startswith("Trained on 25 cases: from scale 1 to 0.5")
-    assert "0.700 → 0.350 (scale, -0.350) and 0.200 → 0.100 (plain, -0.100)" in told[0]
+    told = findings(compared(tumour.STUDY, rows))
+    assert told[0].startswith("Trained on 25 cases, mean Dice at scale 1 → scale 0.5: ")
+    assert "0.700 → 0.350 (scale) and 0.200 → 0.100 (plain)" in told[0]
     text = "\n".join(told)
     assert (
         "nothing was found of a region that is there in 2 of 3 (scale) and 0 of 3 (plain)" in text
@@ -292,7 +299,7 @@ def test_findings_count_only_the_regions_that_are_there() -> None:
 
 
 def test_figures_in_words() -> None:
-    assert [fixed(v) for v in (0.99999, 1.0, None, float("nan"))] == ["0.999", "1.000", "–", "–"]
+    assert [fixed(v) for v in (0.99999, 1.0, float("nan"))] == ["0.999", "1.000", "–"]
     assert [p_value(v) for v in (0.0001, 0.03)] == ["p < 0.001", "p = 0.030"]
     assert [plural(n, "mask") for n in (1, 1000)] == ["1 mask", "1,000 masks"]
 

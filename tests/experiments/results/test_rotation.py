@@ -180,15 +180,3 @@ def test_a_step_that_misses_90_degrees_is_refused(step: float) -> None:
 def test_more_angles_than_can_be_done_are_refused_with_their_number(step: float) -> None:
     with pytest.raises(ValueError, match=r"which makes [\d.e+]+ angles; it must be at least 0.1°"):
         angles_of(step)
-
-
-def test_wrong_shapes_names_and_corners_are_refused() -> None:
-    images, truths = blobs()
-    for arguments, message in (
-        ((images, truths, ["a", "b"], ["spot"], [0.0], "crop"), "'crop'"),
-        ((images[..., :30], truths, ["a", "b"], ["spot"], [0.0]), r"\(2, 3, 32, 30\)"),
-        ((images, truths[:1], ["a", "b"], ["spot"], [0.0]), "do not go with"),
-        ((images, truths, ["a"], ["spot"], [0.0]), "1 names for 2 images"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            measure_rotation(Isotropic(), *arguments)

@@ -88,6 +88,14 @@ def test_every_run_is_done_once_and_reported(study, tmp_path):
     assert study.done[len(steps) + 1 :] == [f"report 4: {typed}"]
 
 
+def test_a_study_outside_the_experiments_says_what_is_typed_for_it(study, tmp_path, capsys):
+    outside = replace(study, program="python dots.py")
+    run_grid(outside, Grid(out=tmp_path, networks=["a"]))
+    assert f"report 1: python dots.py study --out {tmp_path} --networks a" in str(study.done)
+    assert run_study_command(outside, ["cook"]) == 2
+    assert "see python dots.py --help" in capsys.readouterr().err
+
+
 def test_runs_are_evaluated_again_in_another_way_but_not_on_another_device(study, tmp_path):
     for changes in ({}, {"device": "cuda:1"}, {"thorough": True}):
         run_grid(study, Grid(out=tmp_path, networks=["a"], **changes))
@@ -178,15 +186,16 @@ class Many(Options):
 def test_the_command_that_is_shown_gives_the_same_options(changes):
     options = Many(out=Path("a folder"), **changes)
     for values in (vars(options), json.loads(json.dumps(options.to_dict()))):
-        typed = command("polyp", "cook", Many, values)
+        typed = command("python -m experiments.polyp", "cook", Many, values)
         understood = []
         words = shlex.split(typed)
         assert words[:4] == ["python", "-m", "experiments.polyp", "cook"]
-        cook = Command("cook", [Many], understood.append)
+        cook = Command("cook", Many, understood.append)
         assert run_command_line("polyp", "", [cook], words[3:]) == 0
         assert understood == [options]
 
 
 def test_defaults_and_what_is_left_out_are_not_typed():
     values = vars(Many(out=Path("x"), step=2.0))
-    assert command("polyp", "cook", Many, values, left_out=["step"]).endswith("cook --out x")
+    typed = command("python dots.py", "cook", Many, values, left_out=["step"])
+    assert typed == "python dots.py cook --out x"

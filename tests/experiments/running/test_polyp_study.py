@@ -159,8 +159,8 @@ def test_a_study_of_several_seeds_is_one_training_for_each_network_and_seed(tmp_
 def test_the_command_of_a_study_gives_the_same_study(changes):
     options = StudyOptions(out=Path("runs/a study"), **changes)
     understood = []
-    typed = command("polyp", "study", StudyOptions, vars(options))
-    cook = Command("study", [StudyOptions], understood.append)
+    typed = command("python -m experiments.polyp", "study", StudyOptions, vars(options))
+    cook = Command("study", StudyOptions, understood.append)
     assert run_command_line("polyp", "", [cook], shlex.split(typed)[3:]) == 0
     assert understood == [options]
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -99,8 +100,6 @@ def write(file: Path) -> None:
 def test_jobs_run_where_they_were_sent_from_and_one_that_fails_leaves_the_others(
     quiet, tmp_path, monkeypatch, capsys
 ):
-    from functools import partial
-
     monkeypatch.chdir(tmp_path)
     jobs = {name: partial(write, Path(name)) for name in ("a.txt", "b.png", "c.txt")}
     with pytest.raises(UserError, match=r"1 of 3 trainings: b\.png failed: b\.png: not a text"):
@@ -111,6 +110,9 @@ def test_jobs_run_where_they_were_sent_from_and_one_that_fails_leaves_the_others
         run_on_ray(jobs, gpus=99)
 
 
-def test_a_cluster_that_is_not_there_is_refused(quiet):
+def test_a_cluster_that_is_not_there_is_refused(quiet, monkeypatch, tmp_path):
+    # Somebody else's may run on this machine.
+    monkeypatch.setattr("ray._private.services.find_gcs_addresses", cache(set))
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
     with pytest.raises(UserError, match=r"--address auto: no Ray cluster answers there"):
         run_on_ray({}, address="auto")

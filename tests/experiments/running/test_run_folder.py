@@ -38,6 +38,14 @@ def test_other_options_are_refused_and_named(tmp_path):
     assert folder.config() == OPTIONS
 
 
+def test_an_option_that_was_not_recorded_had_its_default(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.prepare(OPTIONS)
+    folder.prepare(OPTIONS | {"steps": 0}, defaults={"steps": 0})
+    with pytest.raises(UserError, match="steps: 0 there, 9 now"):
+        folder.prepare(OPTIONS | {"steps": 9}, defaults={"steps": 0})
+
+
 def test_a_folder_with_other_files_is_refused_and_left_alone(tmp_path):
     (tmp_path / "thesis.txt").write_text("ten years of work")
     with pytest.raises(UserError, match=r"thesis\.txt"):

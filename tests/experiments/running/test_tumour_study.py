@@ -99,8 +99,8 @@ def test_the_grid_is_every_network_on_all_cases_with_all_augmentation_and_seeds(
 def test_the_command_of_a_study_gives_the_same_study(changes: dict[str, Any]) -> None:
     options = StudyOptions(out=Path("runs/a study"), **changes)
     understood: list[StudyOptions] = []
-    typed = command("tumour", "study", StudyOptions, vars(options))
-    cook = Command("study", [StudyOptions], understood.append)
+    typed = command("python -m experiments.tumour", "study", StudyOptions, vars(options))
+    cook = Command("study", StudyOptions, understood.append)
     assert run_command_line("tumour", "", [cook], shlex.split(typed)[3:]) == 0
     assert understood == [options]
 

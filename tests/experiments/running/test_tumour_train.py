@@ -49,7 +49,7 @@ def test_a_run_can_be_loaded_and_says_what_it_was(trained):
         "modalities": ["flair", "t1", "t1ce", "t2"],
         "labels": {"whole": [1, 2, 4], "core": [1, 4], "enhancing": [4]},
     }
-    assert (config["train_cases"], config["regions"], config["augment"]) == (3, "all", "scale")
+    assert (config["train_cases"], config["regions"], config["augment"]) == (3, ["all"], "scale")
     assert len(json.loads((trained / "split.json").read_text())["train"]) == 3
     assert RunFolder(trained).result()["epochs"] == 2
 
@@ -101,7 +101,8 @@ def test_without_steps_the_epochs_are_those_asked_for(tmp_path):
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_every_network_takes_all_modalities_and_gives_all_regions(network, tmp_path):
-    config = options(tmp_path, network=network, regions=["all"], modalities=["t1", "flair"]).config()
+    chosen = {"network": network, "regions": ["all"], "modalities": ["t1", "flair"]}
+    config = options(tmp_path, **chosen).config()
     built = build_network(**network_arguments(config, TUMOUR.open_data(config)))
     assert built(torch.rand(1, 2, 16, 16, 32)).shape == (1, 3, 16, 16, 32)
 
