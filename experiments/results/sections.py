@@ -46,7 +46,7 @@ def curves(
     if c.study.period is not None:
         closed = points[points["at"] == 0].assign(at=c.study.period)
         points = pd.concat([points, closed], ignore_index=True)
-    return _drawn(points, c.study.axis, name, c.study.ticks or points["at"].unique(), bound)
+    return _drawn(points, c.study.axis, name, c.study.ticks or list(points["at"].unique()), bound)
 
 
 def interpolation_alone(c: Comparison) -> pd.Series[float]:
