@@ -183,7 +183,7 @@ def differences(c: Comparison) -> Markup:
 
 def costs(c: Comparison) -> Markup:
     """The networks: their scores, size, cost and training."""
-    study, cost, rows = c.study, c.first["cost"], []
+    study, rows = c.study, []
     for network in c.networks:
         told = pd.DataFrame(
             {**run.evaluation["cost"], **run.evaluation["training"]} for run in network.runs
@@ -202,13 +202,7 @@ def costs(c: Comparison) -> Markup:
         )
     header = ["network", "runs", *study.metrics.values(), "parameters", "MACs"]
     header += [f"ms / {study.sample}", "time ratio", "epochs", "minutes"]
-    caption = (
-        f"Scores: mean over the test {study.sample}s as they are, with 95 % intervals. MACs: "
-        f"multiply-accumulates of a forward pass for {' × '.join(map(str, cost['size']))}. Time "
-        f"ratio: inference time over that of the {cost['reference']} network of the same settings, "
-        "the two taking turns. Epochs and minutes: of training."
-    )
-    return table(header, rows, caption)
+    return table(header, rows, "Means over the runs of a network.")
 
 
 def _drawn(
