@@ -26,7 +26,8 @@ def headline(c: Comparison) -> str:
         "change when the image is turned": changed,
     }
     said = "; ".join(f"the masks of {listing(of)} {what}" for what, of in told.items() if of)
-    return f"By 90°, 180° or 270°, {said}. In brackets: Dice of the turned masks with these."
+    of = "Dice between the turned mask and the mask of the turned image"
+    return f"By 90°, 180° or 270°, {said}. In brackets: {of}."
 
 
 STUDY = StudyReport(

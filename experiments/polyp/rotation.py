@@ -134,7 +134,8 @@ def measure_rotation(
         if angle in stops:
             frames.add(
                 turn(images[shown], angle)[:3].movedim(0, -1).squeeze(-1).cpu().numpy(),
-                *(mask[shown].bool().cpu().numpy() for mask in (true, found)),
+                true[shown].bool().cpu().numpy(),
+                found[shown].bool().cpu().numpy(),
                 f"turned by {angle:g}°, Dice {scored['dice'][shown].mean().item():.2f}",
             )
     return pd.concat(tables, ignore_index=True), frames

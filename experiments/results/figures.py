@@ -26,7 +26,7 @@ _STYLES = ("", (4, 1.5), (4, 1.5, 1, 1.5), (4, 1.5, 1, 1.5, 1, 1.5), (7, 2), (1,
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 STYLE: dict[Any, Any] = sns.axes_style("whitegrid", {"font.family": "DejaVu Sans"}) | {
     **dict.fromkeys(("axes.spines.top", "axes.spines.right", "legend.frameon"), False),
-    "svg.hashsalt": "report",
+    **{"grid.color": "#EAECF0", "axes.edgecolor": "#98A2B3", "svg.hashsalt": "report"},
 }
 """How all figures look, for `matplotlib.rc_context`."""
 

@@ -9,6 +9,7 @@ import pandas as pd
 from experiments.command_line.options import Options
 from experiments.command_line.typed import command
 from experiments.results.runs import Comparison
+from experiments.results.words import plural
 
 
 def commands(c: Comparison, out: Path) -> str:
@@ -25,22 +26,22 @@ def commands(c: Comparison, out: Path) -> str:
 
 def how_to_repeat(c: Comparison) -> dict[str, Any]:
     """The options that all runs share, header and rows of those that differ, and the versions."""
-    configs = {run.path.name: run.evaluation["config"] for run in c.runs}
-    given = pd.DataFrame(configs.values(), configs.keys(), dtype=object).map(_said)
+    configs = [run.evaluation["config"] for run in c.runs]
+    given = pd.DataFrame(configs, [run.path.name for run in c.runs], dtype=object).map(_said)
     alike = given.nunique() == 1
     split, environment = c.first["split"], c.first["environment"]
     seeds, trained = (
         _said(sorted({run.evaluation["split"][key] for run in c.runs})) for key in ("seed", "train")
     )
     told = f"{split['kind']}, seed {seeds}: {trained} training, {split['validation']} validation"
-    shared = given.loc[:, alike].iloc[0].to_dict()
-    shared |= {"split": f"{told} and {split['test']} test {c.study.sample}s"}
+    shared = {"split": f"{told} and {split['test']} test {c.study.sample}s"}
+    shared |= given.loc[:, alike].drop(columns="split", errors="ignore").iloc[0].to_dict()
     differing = given.loc[:, ~alike].sort_index(axis=1).reset_index(names="run")
     versions = {
         "python": environment["python"],
         **environment["versions"],
         **{k: environment[k] for k in ("commit", "platform")},
-        "device": f"{environment['device']}, {c.first['cost']['threads']} threads",
+        "device": f"{environment['device']}, {plural(c.first['cost']['threads'], 'thread')}",
         "evaluated": c.first["finished_at"],
     }
     versions = {name: _said(value) for name, value in versions.items()}

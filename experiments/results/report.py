@@ -58,7 +58,7 @@ def write_report(
         {"label": n.label, "train_cases": n.trained_on, "runs": [str(r.path) for r in n.runs]}
         for n in c.networks
     ]
-    summary |= {"results": "results.csv", "networks": networks}
+    summary = {**summary, "results": "results.csv", "networks": networks}
     write_atomically(target.with_name("results.csv"), table_text(c.table))
     write_json(target.with_suffix(".json"), summary)
     write_atomically(target, html)

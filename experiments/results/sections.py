@@ -46,7 +46,7 @@ def curves(
     if c.study.period is not None:
         closed = points[points["at"] == 0].assign(at=c.study.period)
         points = pd.concat([points, closed], ignore_index=True)
-    return _drawn(points, c.study.axis, name, c.study.ticks or points["at"].unique(), bound)
+    return _drawn(points, c.study.axis, name, c.study.ticks or list(points["at"].unique()), bound)
 
 
 def interpolation_alone(c: Comparison) -> pd.Series[float]:
@@ -183,7 +183,7 @@ def differences(c: Comparison) -> Markup:
 
 def costs(c: Comparison) -> Markup:
     """The networks: their scores, size, cost and training."""
-    study, cost, rows = c.study, c.first["cost"], []
+    study, rows = c.study, []
     for network in c.networks:
         told = pd.DataFrame(
             {**run.evaluation["cost"], **run.evaluation["training"]} for run in network.runs
@@ -202,13 +202,7 @@ def costs(c: Comparison) -> Markup:
         )
     header = ["network", "runs", *study.metrics.values(), "parameters", "MACs"]
     header += [f"ms / {study.sample}", "time ratio", "epochs", "minutes"]
-    caption = (
-        f"Scores: mean over the test {study.sample}s as they are, with 95 % intervals. MACs: "
-        f"multiply-accumulates of a forward pass for {' × '.join(map(str, cost['size']))}. Time "
-        f"ratio: inference time over that of the {cost['reference']} network of the same settings, "
-        "the two taking turns. Epochs and minutes: of training."
-    )
-    return table(header, rows, caption)
+    return table(header, rows, "Means over the runs of a network.")
 
 
 def _drawn(

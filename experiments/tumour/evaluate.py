@@ -79,10 +79,11 @@ def measure(trained: TrainedRun, options: EvaluationOptions) -> Measured:
 
     def picture(name: str) -> bytes:
         volume = prepare(data.sample(name), spacing=data.voxel)
+        truth = None if volume.mask is None else volume.mask.numpy()
         found = segment(network, volume.values, tile) > 0.5
         return overlay(
             volume.image[shown].numpy(),
-            *(volume.mask.numpy(), found.numpy(), data.regions, volume.spacing),
+            *(truth, found.numpy(), data.regions, volume.spacing),
             f"{name}, {modalities[shown]}, Dice {score.get(name, math.nan):.3f}",
         )
 
@@ -99,12 +100,12 @@ def check_scales(scales: Sequence[float], data: StudyData) -> None:
     """Refuse a scale at which the largest test volume would not fit into memory."""
     scale, shapes = max(scales), {}
     for case in data.source.cases:
-        if case.name in data.split.test:
-            shape, voxels = (data.options.get("size", 0),) * 3, [data.voxel] * 3
-            if case.files:
-                header = read_header(case.files[0], case.name)
-                shape, voxels = header.shape[:3], header.spacing.tolist()
-            shapes[case.name] = resized_shape(shape, voxels, data.voxel / scale)
+        if case.name in data.split.test and case.files:
+            header = read_header(case.files[0], case.name)
+            old = header.spacing.tolist()
+            shapes[case.name] = resized_shape(header.shape[:3], old, data.voxel / scale)
+        elif case.name in data.split.test:
+            shapes[case.name] = (round(data.options["size"] * scale),) * 3
     name = max(shapes, key=lambda name: math.prod(shapes[name]))
     channels = len(data.modalities) + len(data.regions)
     option, what = f"--scales {scale:g}", f"{name} would have"

@@ -114,13 +114,14 @@ def _frames(prepared: Prepared, mask: Tensor, observed: dict[float, Tensor]) -> 
     fit = ResizeWithPadOrCrop(image.shape[2:])
     for scale in scales:
         shown = zoom(image, scale, dim=3) if scale != 1 else image
-        masks = [zoom_mask(mask, scale).float(), (observed[scale] > 0.5).float()]
-        score = dice(masks[1][None], masks[0][None]).mean().item()
+        truth, found = zoom_mask(mask, scale).float(), (observed[scale] > 0.5).float()
+        score = dice(found[None], truth[None]).mean().item()
         for name, place in places.items():
             index = int(place * shown.shape[1])
             frames.add(
                 ((fit_image(shown[:, index])[0] - low) / max(high - low, 1e-6)).numpy(),
-                *(fit(one[:, index]).numpy() > 0 for one in masks),
+                fit(truth[:, index]).numpy() > 0,
+                fit(found[:, index]).numpy() > 0,
                 f"scale {scale:g}, slice at {name}, Dice of the volume {score:.2f}",
                 prepared.spacing[1:],
             )
@@ -151,8 +152,8 @@ def commutation(observed: Tensor, still: Tensor, factor: float) -> dict[str, Ten
 
 
 def _relative(one: Tensor, other: Tensor) -> Tensor:
-    one, other = one.double(), other.double()
-    return 2 * (one - other).norm() / (one.norm() + other.norm()).clamp(min=1e-300)
+    size: Tensor = one.double().norm() + other.double().norm()
+    return 2 * (one.double() - other.double()).norm() / size.clamp(min=1e-300)
 
 
 def layer_rows(network: nn.Module, channels: int) -> pd.DataFrame:
