@@ -31,7 +31,7 @@ MAY_IMPORT |= {
         "experiments.data",
         "experiments.running",
     },
-    "experiments/data": {"experiments.common"},
+    "experiments/data": {"experiments.common", "experiments.command_line.options"},
     "experiments/common": {"gcnn"},
 }
 OURS = ("gcnn", "experiments", "benchmarks", "tests")

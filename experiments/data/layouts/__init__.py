@@ -6,8 +6,6 @@ msd                        any task of the Medical Segmentation Decathlon
 nnunet                     the raw format of nnU-Net, images or volumes
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,5 +31,4 @@ def find(layout: str, root: Path, channels: Sequence[str] | None = None) -> Sour
     if layout in folder.LAYOUTS:
         return folder.find(layout, root)
     finders = {"brats": brats.find, "msd": decathlon.find, "nnunet": nnunet.find}
-    asked = None if channels is None else brats.modality_names(channels)
-    return finders[layout](root, asked)
+    return finders[layout](root, None if channels is None else brats.modality_names(channels))
