@@ -14,9 +14,7 @@ from experiments.data.images import open_image
 from experiments.data.volumes import Header, read_headers
 
 PROBE = 1 << 16  # bytes from the middle of a file that tell it from others of the same length
-
-COPIES = 4
-"""As many times the memory of one sample is needed to prepare it."""
+COPIES = 4  # as many times the memory of one sample is needed to prepare it
 
 
 def say(notes: Iterable[str]) -> None:

@@ -9,14 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
-STRAY = 0.05
-"""The largest share of what is not 0 that lies outside the head where the skull was removed."""
-
-FULL = 0.99
-"""The share of what is not 0 from which on nothing is outside, and 0 is a value like others."""
-
-AIR = 0.9
-"""The share of the corners of a volume that is dark where air surrounds the patient."""
+STRAY = 0.05  # the most that is not 0 outside the head, as a share, where the skull was removed
+FULL = 0.99  # from this share of what is not 0, nothing is outside, and 0 is a value like others
+AIR = 0.9  # the share of the corners of a volume that is dark where air surrounds the patient
 
 
 def foreground(image: NDArray[np.float32]) -> NDArray[np.bool_]:

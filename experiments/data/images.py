@@ -19,20 +19,14 @@ Pixels: TypeAlias = NDArray[np.uint8]
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif")
 EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 
-DARK, BRIGHT = 32, 223
-"""A mask is binary up to compression when its values are at most DARK or at least BRIGHT."""
-
+DARK, BRIGHT = 32, 223  # what compression makes of the 0 and 255 of a mask, at most and at least
 MOST_GREY = 0.25  # the largest share of a mask that its edges can make grey; a photograph has more
 
-REACH = 17
-"""Pixels around an edge, both sides together, in which JPEG's blocks of 8 smear its values."""
+REACH = 17  # pixels around an edge, both sides together, that JPEG's blocks of 8 smear
 
 
 def open_image(path: Path, whole: bool = True) -> Image.Image:
-    """An 8-bit image as it is stored, not yet turned as its EXIF orientation says.
-
-    Unless `whole`, only as much is decoded as shows whether decoding it will succeed.
-    """
+    """An 8-bit image, not yet turned upright; else only whether it can be read is found out."""
     try:
         image = Image.open(path)
         if not whole:

@@ -4,7 +4,7 @@ Neighbouring frames of a video are nearly the same image, and a network tested o
 its training images is tested on what it has seen: `split_groups` keeps every group in one part.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
@@ -51,8 +51,7 @@ class Split:
     def limited(self, option: str, most: int | None) -> "Split":
         """With only the first `most` of the training cases, as the option of this name asks."""
         if most is not None and not 1 <= most <= len(self.train):
-            left = f"{len(self.train)}, what is left for the training"
-            raise UserError(f"--{option} {most}: must be from 1 to {left}")
+            raise UserError(f"--{option} {most}: must be from 1 to {len(self.train)}, those left")
         return replace(self, train=self.train[:most])
 
 
@@ -60,7 +59,7 @@ def split_cases(
     names: Iterable[str], seed: int, validation: int | None = None, test: int | None = None
 ) -> Split:
     """Divide cases at random; validation and test get as many as said, or 15 % each."""
-    ordered = sorted(names, key=natural_key)
+    ordered = _sorted(names)
     share = max(1, round(SHARES["test"] * len(ordered)))
     validated, tested = (share if size is None else size for size in (validation, test))
     check_at_least("validation_cases", validated, 1)
@@ -72,14 +71,14 @@ def split_cases(
             f"these are more than the {len(ordered)} cases there are"
         )
     order = [ordered[i] for i in np.random.default_rng(seed).permutation(len(ordered))]
-    return _build("random", seed, order[held_out:], order[tested:held_out], order[:tested])
+    train, validation = tuple(order[held_out:]), _sorted(order[tested:held_out])
+    return Split("random", seed, train, validation, _sorted(order[:tested]))
 
 
 def split_groups(groups: Mapping[str, str], seed: int) -> Split:
     """Divide whole groups of cases, such as video sequences, into parts of about `SHARES`."""
-    names = sorted(groups, key=natural_key)
     members: dict[str, list[str]] = {}
-    for name in names:
+    for name in _sorted(groups):
         members.setdefault(groups[name], []).append(name)
     if len(members) < len(PARTS):
         raise UserError(
@@ -87,31 +86,28 @@ def split_groups(groups: Mapping[str, str], seed: int) -> Split:
             "validation and test: at least 3 are needed"
         )
     rng = np.random.default_rng(seed)
-    keys = sorted(members, key=natural_key)
+    keys = _sorted(members)
     order = [keys[i] for i in rng.permutation(len(keys))]
     parts: dict[Part, list[str]] = {part: [] for part in PARTS}
     for position, group in enumerate(order):
         empty = [part for part in PARTS if not parts[part]]
         fillable = empty if len(order) - position <= len(empty) else PARTS
-        neediest = max(fillable, key=lambda part: SHARES[part] * len(names) - len(parts[part]))
+        neediest = max(fillable, key=lambda part: SHARES[part] * len(groups) - len(parts[part]))
         parts[neediest] += members[group]
-    train = [parts["train"][i] for i in rng.permutation(len(parts["train"]))]
-    return _build("sequence", seed, train, parts["validation"], parts["test"])
+    train = tuple(parts["train"][i] for i in rng.permutation(len(parts["train"])))
+    return Split("sequence", seed, train, _sorted(parts["validation"]), _sorted(parts["test"]))
 
 
 def record_split(file: Path, split: Split) -> None:
     """Write the split of a run that begins; of one that continues, check that it is the same."""
-    if not file.exists():
+    if file.exists():
+        check_split(file, split)
+    else:
         write_json(file, split.to_dict())
-    elif read_json(file) != split.to_dict():
-        raise UserError(
-            f"{file}: the data gives another split now than when this run began; "
-            "put the data back as it was, or give another folder"
-        )
 
 
 def check_split(file: Path, now: Split) -> None:
-    """Check that a run is evaluated on the samples that it kept for that."""
+    """Check that a run goes on, or is evaluated, with the samples that it kept for that."""
     recorded, expected = read_json(file), now.to_dict()
     if not isinstance(recorded, dict) or not recorded.keys() >= expected.keys():
         raise UserError(f"{file}: is no record of a split")
@@ -119,12 +115,9 @@ def check_split(file: Path, now: Split) -> None:
     if changed:
         raise UserError(
             f"{file}: the data gives other {' and '.join(changed)} samples now than "
-            "when this run was trained; put the data back as it was, or train again"
+            "when this run began; put the data back as it was, or train in another folder"
         )
 
 
-def _build(
-    kind: str, seed: int, train: Sequence[str], validation: Sequence[str], test: Sequence[str]
-) -> Split:
-    held_out = (tuple(sorted(names, key=natural_key)) for names in (validation, test))
-    return Split(kind, seed, tuple(train), *held_out)
+def _sorted(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(names, key=natural_key))

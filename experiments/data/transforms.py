@@ -24,8 +24,7 @@ from experiments.common.errors import UserError
 from experiments.data.cases import Sample
 from experiments.data.foreground import foreground
 
-SAME_SPACING = 1e-3
-"""Spacings that differ by less than this share are the same: nothing is resampled."""
+SAME_SPACING = 1e-3  # nothing is resampled when spacings differ by less than this share
 
 _resample = SpatialResample(padding_mode="border", align_corners=True, dtype=np.float32)
 
@@ -51,25 +50,24 @@ def prepare(sample: Sample, size: int | None = None, spacing: float | None = Non
         An image, still uint8, or a volume in which every channel has mean 0 and standard deviation
         1 inside the patient, before it is resampled, and is 0 outside.
     """
-    if sample.image.ndim == 3:
-        edge = (size or sample.image.shape[-1],) * 2
-        mask = None if sample.mask is None else _resized(sample.mask.float(), edge).ge(0.5).byte()
-        image = _resized(sample.image.float(), edge).round().byte()
-        return Prepared(sample.name, image, mask, sample, (0, 0), tuple(sample.image.shape[1:]))
-    inside = foreground(sample.image.numpy())
-    start, stop = generate_spatial_bounding_box(inside[None])
-    crop = SpatialCrop(roi_start=start, roi_end=stop)
-    within = torch.from_numpy(inside[tuple(map(slice, start, stop))])
-    volume = _normalised(crop(sample.image), within, sample.name)
-    masks = None
-    if sample.mask is not None:
-        masks = crop(MetaTensor(sample.mask, affine=sample.image.affine))
-    if spacing is not None and not np.allclose(sample.spacing, spacing, rtol=SAME_SPACING, atol=0):
-        affine, shape = _isotropic(volume, spacing)
-        volume = _resampled(volume, affine, shape)
-        masks = None if masks is None else _resampled(masks.float(), affine, shape).ge(0.5).byte()
-    plain = None if masks is None else masks.as_tensor()
-    return Prepared(sample.name, volume, plain, sample, tuple(start), tuple(stop))
+    channels, masks = len(sample.image), () if sample.mask is None else (sample.mask.float(),)
+    both = torch.cat([sample.values.float(), *masks])
+    if not isinstance(sample.image, MetaTensor):
+        start, stop = [0, 0], sample.image.shape[1:]
+        both = _resized(both, (size or stop[1],) * 2)
+        image = both[:channels].round().byte()
+    else:
+        inside = foreground(sample.image.numpy())
+        start, stop = generate_spatial_bounding_box(inside[None])
+        crop = SpatialCrop(roi_start=start, roi_end=stop)
+        both = crop(MetaTensor(both, meta=sample.image.meta))
+        within = torch.from_numpy(inside[tuple(map(slice, start, stop))])
+        both[:channels] = _normalised(both[:channels], within, sample.name)
+        if spacing and not np.allclose(sample.spacing, spacing, rtol=SAME_SPACING, atol=0):
+            both = _resampled(both, *_isotropic(both, spacing))
+        image = both[:channels]
+    mask = both.as_subclass(Tensor)[channels:].ge(0.5).byte() if masks else None
+    return Prepared(sample.name, image, mask, sample, tuple(start), tuple(stop))
 
 
 def restore(prepared: Prepared, probabilities: Tensor) -> Tensor:
@@ -115,9 +113,7 @@ def _normalised(image: MetaTensor, inside: Tensor, name: str) -> MetaTensor:
         value = mean[flat][0].item()
         raise UserError(f"a modality of {name} is {value:g} everywhere in the patient")
     shape = (-1, 1, 1, 1)
-    changed = (image - mean.view(shape)) / deviation.view(shape) * inside
-    result: MetaTensor = changed.float()
-    return result
+    return (image - mean.view(shape)) / deviation.view(shape) * inside
 
 
 def _isotropic(image: MetaTensor, spacing: float) -> tuple[Tensor, tuple[int, ...]]:
@@ -142,5 +138,4 @@ def _resampled(values: MetaTensor, affine: Tensor, shape: Sequence[int]) -> Meta
     if max(sigma) > 0.01:
         smooth = gaussian_filter(values.numpy(), [0.0, *sigma], mode="nearest")
         values = MetaTensor(torch.from_numpy(smooth), meta=values.meta)
-    result: MetaTensor = _resample(values, dst_affine=affine, spatial_size=tuple(shape))
-    return result
+    return _resample(values, dst_affine=affine, spatial_size=tuple(shape))

@@ -21,10 +21,7 @@ from experiments.data.cases import Case, Sample, region_masks
 SUFFIXES = (".nii.gz", ".nii")
 
 AXES = "SPL"  # where the axes of a `Sample` run to: superior, posterior, left
-
-LEAST_SPACING, MOST_SPACING = 0.005, 100.0
-"""Voxels of other sizes, in millimetres, are a mistake in the header."""
-
+LEAST_SPACING, MOST_SPACING = 0.005, 100.0  # in mm; others are a mistake in the header
 SAME_PLACE = 0.1  # two grids are one when their corners differ by less than this share of a voxel
 
 _DIRECTIONS = (("L", "R"), ("P", "A"), ("I", "S"))
@@ -34,17 +31,11 @@ _nib: Any = nib  # which tells few types
 
 @dataclass(frozen=True, eq=False)
 class Header:
-    """What a NIfTI file says about its values.
+    """What a NIfTI file says about its values."""
 
-    Attributes:
-        shape: of the values, with 3 or 4 axes.
-        affine: (4, 4), from voxel indices to millimetres to the right, anterior and superior.
-        note: what a user should know about it; empty for nothing.
-    """
-
-    shape: tuple[int, ...]
-    affine: NDArray[np.float64]
-    note: str = ""
+    shape: tuple[int, ...]  # with 3 or 4 axes
+    affine: NDArray[np.float64]  # from voxels to millimetres to the right, anterior and superior
+    note: str = ""  # what a user should know about it
 
     @property
     def spacing(self) -> NDArray[np.float64]:
@@ -53,12 +44,7 @@ class Header:
 
 
 def read_header(path: Path, case: str) -> Header:
-    """The header of a NIfTI file, without its values.
-
-    Raises:
-        UserError: when the file is missing, truncated or not NIfTI, or its header does not say
-            plausibly, and in one way only, where its voxels are.
-    """
+    """The header of a NIfTI file that is whole and says in one way where its voxels are."""
     where = f"{path} of {case}"
     try:
         image = _nib.load(path)
@@ -200,12 +186,11 @@ def _values(path: Path, case: str) -> MetaTensor:
 
 def _check_volumes(header: Header, number: int | None, where: str, what: str) -> None:
     """Refuse a file without the volume of this number, or with several where None is given."""
-    volumes = header.shape[3] if len(header.shape) == 4 else 1
-    told = f"{where} is {len(header.shape)}D, {'x'.join(map(str, header.shape))}"
+    volumes, needed = (*header.shape, 1)[3], ""
     if number is None and volumes != 1:
-        raise UserError(f"{told}: a 3D volume is needed")
-    if number is not None and volumes <= number:
-        raise UserError(
-            f"{told}: a 4D file with at least {number + 1} volumes is needed, of which {what} is "
-            f"number {number + 1}"
-        )
+        needed = "a 3D volume is needed"
+    elif number is not None and volumes <= number:
+        needed = f"a 4D file with at least {number + 1} volumes is needed, for {what} is the last"
+    if needed:
+        shape = "x".join(map(str, header.shape))
+        raise UserError(f"{where} is {len(header.shape)}D, {shape}: {needed}")

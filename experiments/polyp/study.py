@@ -1,7 +1,6 @@
 """The polyp study: what is trained, evaluated, reported, predicted and generated."""
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from experiments.data.generated.polyps import write_generated
 from experiments.polyp.evaluate import EvaluationOptions, evaluate_run
@@ -27,19 +26,6 @@ class StudyOptions(EvaluationOptions, CommonOptions, GridOptions):
     learning_rate: float = 1e-2
 
 
-def generate(out: Path, count: int = 240, size: int = 96, seed: int = 0, lit: bool = False) -> None:
-    """Write generated images and masks to a folder, in the layout of Kvasir-SEG.
-
-    Args:
-        out: new or empty folder.
-        count: number of images.
-        size: side of an image in pixels.
-        seed: other seeds give other images.
-        lit: give the images a fixed direction of light, polyps and folds.
-    """
-    write_generated(out, count, size, seed, lit)
-
-
 STUDY = replace(
     POLYP,
     grid=StudyOptions,
@@ -48,5 +34,5 @@ STUDY = replace(
     report=write_report,
     table=main_figures,
     predict=predict_folder,
-    generate=generate,
+    generate=write_generated,
 )

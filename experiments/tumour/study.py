@@ -1,7 +1,6 @@
 """The tumour study: what is trained, evaluated, reported, predicted and generated."""
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from experiments.data.augmentation import VolumeChange
 from experiments.data.generated.tumours import write_generated
@@ -45,21 +44,6 @@ class StudyOptions(EvaluationOptions, CommonOptions, GridOptions):
     learning_rate: float = 3e-2
 
 
-def generate(
-    out: Path, count: int = 48, size: int = 48, spacing: float = 2.0, seed: int = 0
-) -> None:
-    """Write generated volumes and segmentations to a folder, in the layout of BraTS 2021.
-
-    Args:
-        out: new or empty folder.
-        count: number of cases.
-        size: edge of a volume in voxels.
-        spacing: edge of a voxel in millimetres.
-        seed: other seeds give other cases.
-    """
-    write_generated(out, count, size, spacing, seed)
-
-
 STUDY = replace(
     TUMOUR,
     grid=StudyOptions,
@@ -68,5 +52,5 @@ STUDY = replace(
     report=write_report,
     table=main_figures,
     predict=predict_cases,
-    generate=generate,
+    generate=write_generated,
 )

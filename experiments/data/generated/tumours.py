@@ -48,11 +48,8 @@ REGIONS = nested(OEDEMA, CORE, ENHANCING)
 
 LEAST_SIZE = 20  # of a smaller volume the brain would be smaller than what the networks take
 
-RADII = (0.13, 0.45)
-"""The smallest and the largest mean radius of a tumour, in units of half the volume."""
-
-ROUGHNESS = 0.2
-"""Standard deviation of the logarithm of the radius over the directions."""
+RADII = (0.13, 0.45)  # the smallest and the largest mean of a tumour, in half volumes
+ROUGHNESS = 0.2  # standard deviation of the logarithm of the radius over the directions
 
 
 def generate(

@@ -15,16 +15,9 @@ from experiments.data.layouts import brats, decathlon, folder, nnunet
 
 
 def find(layout: str, root: Path, channels: Sequence[str] | None = None) -> Source:
-    """The cases of a data set.
+    """The cases of a data set in the folder where it was unpacked.
 
-    Args:
-        layout: one of those above.
-        root: the folder where the data set was unpacked.
-        channels: names of the modalities to use, in this order; None takes all that there are.
-
-    Raises:
-        UserError: the folder is missing, empty or laid out in another way, or a case lacks
-            something or is there twice.
+    Channels are the names of the modalities to use, in this order; None takes all that there are.
     """
     if not root.is_dir():
         raise UserError(f"{root} is not a folder: give the folder where {layout} was unpacked")

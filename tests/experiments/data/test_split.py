@@ -51,7 +51,7 @@ def test_a_split_is_a_function_of_names_and_seed(divide):
 @pytest.mark.parametrize(
     ("train", "held_out", "message"),
     [
-        (29, (), "--train_cases 29: must be from 1 to 28, what is left for the training"),
+        (29, (), "--train_cases 29: must be from 1 to 28, those left"),
         (0, (), "--train_cases 0: must be from 1"),
         (10, (11, 20), "--train_cases 10: must be from 1 to 9"),
         (1, (30, 10), "--validation_cases 30 --test_cases 10: .* more than the 40 cases there"),
@@ -83,7 +83,7 @@ def test_the_record_of_a_split_is_kept_and_compared(tmp_path: Path):
     record_split(file, split_cases(NAMES, 0))
     for check in (record_split, check_split):
         check(file, split_cases(NAMES, 0))
-    with pytest.raises(UserError, match="another split now than when this run began"):
+    with pytest.raises(UserError, match="gives other train and validation and test samples now"):
         record_split(file, split_cases(NAMES, 1))
     with pytest.raises(UserError, match="gives other train samples now"):
         check_split(file, split_cases(NAMES, 0).limited("n", 5))
