@@ -90,11 +90,9 @@ def natural_key(name: str) -> tuple[tuple[int, str], ...]:
 
 def check_channels(asked: Sequence[str], known: Sequence[str], where: str) -> None:
     """Raises `UserError` for a modality or channel that is not there."""
-    for name in asked:
-        if name not in known:
-            raise UserError(
-                f"--modalities {name}: choose from those of {where}, {', '.join(known)}"
-            )
+    missing = [name for name in asked if name not in known]
+    if missing:
+        raise UserError(f"--modalities {missing[0]}: choose from {', '.join(known)} of {where}")
 
 
 def region_masks(labels: Tensor, case: Case, regions: Sequence[str]) -> Tensor:

@@ -37,10 +37,8 @@ def check_source(source: Source) -> dict[str, Header]:
     """Look at every file of a data set; the headers of volumes, by the names of their cases."""
     for case in source.cases:
         if case.label is None:
-            raise UserError(
-                f"{case.name} has no segmentation: every case in {case.files[0].parent}"
-                " is trained or tested on, and needs one"
-            )
+            where = case.files[0].parent
+            raise UserError(f"{case.name} has no segmentation: every case in {where} needs one")
     headers: dict[str, Header] = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         if source.dim == 3:

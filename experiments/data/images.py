@@ -42,9 +42,7 @@ def open_image(path: Path, whole: bool = True) -> Image.Image:
     if getattr(image, "n_frames", 1) > 1:
         raise UserError(f"{path} holds {image.n_frames} images: save the one that is meant alone")
     if image.mode not in EIGHT_BIT_MODES:
-        raise UserError(
-            f"{path} has pixels of mode {image.mode}: an 8-bit grey or colour image is needed"
-        )
+        raise UserError(f"{path} has pixels of mode {image.mode}: 8-bit grey or colour is needed")
     return image
 
 

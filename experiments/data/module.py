@@ -101,10 +101,11 @@ class StudyData(pl.LightningDataModule):
 
     def settled(self) -> dict[str, Any]:
         """What was left open and the data decided, by name; checkpoints say so."""
+        if self.source.dim == 2:
+            return {}
         table = self.source.cases[0].regions
         labels = {region: list(table.get(region, (1,))) for region in self.regions}
-        three = {"modalities": list(self.modalities), "labels": labels}
-        return three if self.source.dim == 3 else {}
+        return {"modalities": list(self.modalities), "labels": labels}
 
     def sample(self, name: str) -> Sample:
         """A case as it is in its files."""

@@ -9,13 +9,7 @@ from torch.utils.data import Sampler
 class EpochOrder(Sampler[tuple[int, int]]):
     """Pairs `(epoch, index)` of every sample, in an order that depends on seed and epoch alone.
 
-    Worker processes, which do not know the epoch, learn from them what to draw for the sample. A
-    training that is resumed thus sees exactly what it would have seen.
-
-    Args:
-        length: number of samples.
-        seed: of the order.
-        epoch: tells the epoch that is about to begin.
+    Worker processes, which do not know the epoch, learn from them what to draw for the sample.
     """
 
     def __init__(self, length: int, seed: int, epoch: Callable[[], int]) -> None:

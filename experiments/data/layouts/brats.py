@@ -81,10 +81,8 @@ def _files(folder: Path) -> dict[str, Path]:
         files[SEGMENTATION] = outlines[0]
         strangers.remove(outlines[0])
     if strangers:
-        raise UserError(
-            f"{strangers[0]} should be named after its folder, "
-            f"{folder.name}_<modality>.nii.gz: is it another case?"
-        )
+        named = f"{folder.name}_<modality>.nii.gz"
+        raise UserError(f"{strangers[0]} should be named after its folder, {named}: another case?")
     return files
 
 
@@ -96,10 +94,6 @@ def _case(folder: Path, files: Mapping[str, Path], wanted: Sequence[str]) -> Cas
                 f"{folder.name} has no {modality}: looked in {folder} and found the modalities "
                 f"{held} (name the modalities that all cases have to leave out others)"
             )
-    return Case(
-        folder.name,
-        {modality: files[modality] for modality in wanted},
-        files.get(SEGMENTATION),
-        regions=regions_for(folder.name),
-        binary=not re.match("BraTS", folder.name, re.IGNORECASE),
-    )
+    name, images = folder.name, {modality: files[modality] for modality in wanted}
+    binary = not re.match("BraTS", name, re.IGNORECASE)
+    return Case(name, images, files.get(SEGMENTATION), "", regions_for(name), binary=binary)

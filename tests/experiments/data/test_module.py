@@ -279,7 +279,7 @@ def test_the_description_says_what_the_data_were(written, kvasir):
         (volumes, {"size": 16000}, "--size 16000: a sample would have 16000x16000x16000"),
         (volumes, {"size": 12}, "--size 12: must be at least 20"),
         (volumes, {"patch": 48}, "--patch 48: must be a multiple of 16 up to 32, as the long"),
-        (volumes, {"modalities": ["pet"]}, "--modalities pet: choose from those of generated data"),
+        (volumes, {"modalities": ["pet"]}, "--modalities pet: choose from flair, t1, t1ce, t2 of"),
         (volumes, {"modalities": ["t1", "t1"]}, "--modalities t1 t1: name at least one"),
         (volumes, {"regions": ["liver"]}, "--regions liver: choose all, or from whole, core, "),
         (volumes, {"train_cases": 7}, "--train_cases 7: must be from 1 to 6"),
