@@ -37,7 +37,7 @@ MAY_IMPORT |= {
         "experiments.results",
         "experiments.running",
     },
-    "experiments/data": {"experiments.common"},
+    "experiments/data": {"experiments.common", "experiments.command_line.options"},
     "experiments/common": {"gcnn"},
 }
 OURS = ("gcnn", "experiments", "benchmarks", "tests")

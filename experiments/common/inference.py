@@ -64,14 +64,19 @@ def segment(network: nn.Module, image: Tensor, tile: int = LARGEST) -> Tensor:
     return probabilities(network, padded[None].to(device), 1, tile)[0][inside].cpu()
 
 
+def check_tile(edge: int | None) -> None:
+    """Raises `UserError` unless every network takes cubes of this edge; None is that of training."""
+    if edge is not None and (edge < MULTIPLE or edge % MULTIPLE):
+        raise UserError(f"--tile {edge}: must be a multiple of {MULTIPLE}")
+
+
 def choose_tile(asked: int | None, patch: int | None) -> int:
     """The edge of the cubes through which a volume is seen: those of the training unless asked.
 
     Says on stderr when others are asked for: what lies beyond a cube is zeros to the network, and
     it has learnt how far away they are.
     """
-    if asked is not None and (asked < MULTIPLE or asked % MULTIPLE):
-        raise UserError(f"--tile {asked}: it should be a multiple of {MULTIPLE}")
+    check_tile(asked)
     usual = patch or LARGEST
     if asked is not None and (asked < usual or (patch and asked > patch)):
         trained = "whole volumes" if patch is None else f"cubes of {patch} voxels"

@@ -1,7 +1,5 @@
 """What the data consists of: cases on the disk, what they hold, and one of them in memory."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,27 +18,16 @@ Regions = Mapping[str, tuple[int, ...]]
 
 @dataclass(frozen=True)
 class Case:
-    """The files of one image or examination.
-
-    Attributes:
-        name: unique within a data set.
-        images: the file of each channel, in the order of the network's channels.
-        label: the file of the labels or the mask, on the same grid; None when there is none.
-        group: cases of the same group, such as the frames of a video, are alike.
-        regions: what the labels mean; empty when the file is a binary mask.
-        volumes: which volume of its 4D file a channel is; empty when the files are 3D.
-        binary: whether labels of only 0 and 1 are an outline of the first region.
-        make: makes up the sample instead, with the masks of the regions asked for.
-    """
+    """The files of one image or examination; its name is unique within a data set."""
 
     name: str
-    images: Mapping[str, Path] = field(default_factory=dict)
-    label: Path | None = None
-    group: str = ""
-    regions: Regions = field(default_factory=dict)
-    volumes: Mapping[str, int] = field(default_factory=dict)
-    binary: bool = False
-    make: partial[Sample] | None = None
+    images: Mapping[str, Path] = field(default_factory=dict)  # by channel, in the network's order
+    label: Path | None = None  # labels or a mask on the same grid
+    group: str = ""  # cases of the same group, such as the frames of a video, are alike
+    regions: Regions = field(default_factory=dict)  # none when the label is a binary mask
+    volumes: Mapping[str, int] = field(default_factory=dict)  # number in its 4D file, by channel
+    binary: bool = False  # whether labels of only 0 and 1 are an outline of the first region
+    make: "partial[Sample] | None" = None  # makes up the sample with the regions asked for
 
     @property
     def files(self) -> list[Path]:
@@ -51,34 +38,22 @@ class Case:
 
 @dataclass(frozen=True)
 class Source:
-    """A data set.
+    """A data set of images or volumes."""
 
-    Attributes:
-        cases: in natural order (2 before 10).
-        channels: names of the channels of an image, such as the modalities.
-        regions: names of all regions that can be segmented.
-        default: those that are segmented unless others are asked for.
-        dim: 2 for images, 3 for volumes.
-    """
-
-    cases: Sequence[Case]
-    channels: tuple[str, ...]
-    regions: tuple[str, ...]
-    default: tuple[str, ...]
+    cases: Sequence[Case]  # in natural order, 2 before 10
+    channels: tuple[str, ...]  # of an image, such as the modalities
+    regions: tuple[str, ...]  # that can be segmented
+    default: tuple[str, ...]  # those that are, unless others are asked for
     dim: int
 
     def chosen(self, asked: str | Sequence[str] | None) -> tuple[str, ...]:
-        """The regions of these names; `all` stands for every one, None for the default.
-
-        Raises:
-            UserError: there is no such region, or one is named twice.
-        """
+        """The regions of these names; `all` stands for every one, None for the default."""
         names = [asked] if isinstance(asked, str) else list(asked or self.default)
         if names == ["all"]:
             return self.regions
         if len(set(names)) < len(names) or set(names) - set(self.regions):
             known = ", ".join(self.regions)
-            raise UserError(f"regions are {' '.join(names)}: choose all, or from {known}")
+            raise UserError(f"--regions {' '.join(names)}: choose all, or from {known}")
         return tuple(names)
 
 
@@ -86,16 +61,13 @@ class Source:
 class Sample:
     """One case in memory.
 
-    Attributes:
-        name: of the case.
-        image: (channels, *space): uint8 for images, for volumes a float32 `MetaTensor` whose axes
-            run to superior, posterior and left, as a radiologist looks at axial slices.
-        mask: uint8 (regions, *space), 0 or 1; None when it is not known.
+    Images are uint8, volumes float32 `MetaTensor`s whose axes run to superior, posterior and left,
+    as a radiologist looks at axial slices.
     """
 
     name: str
-    image: Tensor
-    mask: Tensor | None
+    image: Tensor  # (channels, *space)
+    mask: Tensor | None  # uint8 (regions, *space), 0 or 1, if it is known
 
     @property
     def values(self) -> Tensor:
@@ -105,23 +77,26 @@ class Sample:
     @property
     def spacing(self) -> tuple[float, ...]:
         """The distances between neighbouring voxels in millimetres; 1 for images."""
-        if isinstance(self.image, MetaTensor):
-            return tuple(self.image.affine[:3, :3].norm(dim=0).tolist())
-        return (1.0,) * (self.image.ndim - 1)
+        if not isinstance(self.image, MetaTensor):
+            return (1.0,) * (self.image.ndim - 1)
+        return tuple(self.image.affine[:3, :3].norm(dim=0).tolist())
 
 
 def natural_key(name: str) -> tuple[tuple[int, str], ...]:
     """A key that sorts the numbers inside names by value: frame2 before frame10."""
-    parts = re.findall(r"[0-9]+|[^0-9]+", name)
-    return (*((int(part), "") if part[0] in "0123456789" else (-1, part) for part in parts),)
+    parts = re.findall("[0-9]+|[^0-9]+", name)
+    return tuple((int(part), "") if part[0] in "0123456789" else (-1, part) for part in parts)
+
+
+def check_channels(asked: Sequence[str], known: Sequence[str], where: str) -> None:
+    """Raises `UserError` for a modality or channel that is not there."""
+    missing = [name for name in asked if name not in known]
+    if missing:
+        raise UserError(f"--modalities {missing[0]}: choose from {', '.join(known)} of {where}")
 
 
 def region_masks(labels: Tensor, case: Case, regions: Sequence[str]) -> Tensor:
-    """The regions of labels (*space), as uint8 (regions, *space).
-
-    Raises:
-        UserError: when a label is unknown, or the regions need more than a binary outline.
-    """
+    """The regions of labels (*space), as uint8 (regions, *space); an unknown label is refused."""
     known = {0}.union(*case.regions.values())
     found = labels.unique().tolist()
     unknown = [value for value in found if value not in known]
@@ -142,25 +117,17 @@ def region_masks(labels: Tensor, case: Case, regions: Sequence[str]) -> Tensor:
 
 
 def labels_of(masks: Tensor, regions: Regions) -> Tensor:
-    """The labels that regions make, the inverse of `region_masks`, as uint8 (*space).
+    """The labels (*space) that masks (regions, *space) make, the inverse of `region_masks`.
 
     A region that lies within others counts only where they are too: masks that a network found need
     not be nested. A single region is 0 and 1.
-
-    Args:
-        masks: (regions, *space), 0 or 1.
-        regions: the labels of each, in the same order.
     """
     if len(masks) == 1:
         return masks[0].to(torch.uint8)
     labels = torch.zeros(masks.shape[1:], dtype=torch.uint8)
     by_name = dict(zip(regions, masks.bool(), strict=True))
-    for name in sorted(regions, key=lambda name: -len(regions[name])):
-        inside, own = by_name[name], set(regions[name])
-        for other, values in regions.items():
-            if set(values) > set(regions[name]):
-                inside = inside & by_name[other]
-            elif set(values) < set(regions[name]):
-                own -= set(values)
-        labels[inside] = min(own or regions[name])
+    for values in sorted(map(set, regions.values()), key=len, reverse=True):
+        around = [by_name[name] for name, others in regions.items() if values <= set(others)]
+        within = {one for others in regions.values() if set(others) < values for one in others}
+        labels[torch.stack(around).all(0)] = min(values - within or values)
     return labels

@@ -1,7 +1,5 @@
 """Faults of data and options that show before the work starts, from headers alone."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,14 +11,10 @@ import numpy as np
 from experiments.common.errors import UserError
 from experiments.data.cases import Case, Source
 from experiments.data.images import open_image
-from experiments.data.transforms import resized_shape
-from experiments.data.volumes import Header, read_header, refuse_other_grid
+from experiments.data.volumes import Header, read_headers
 
-PROBE = 1 << 16
-"""Bytes from the middle of a file that tell it from others of the same length."""
-
-COPIES = 4
-"""As many times the memory of one sample is needed to prepare it."""
+PROBE = 1 << 16  # bytes from the middle of a file that tell it from others of the same length
+COPIES = 4  # as many times the memory of one sample is needed to prepare it
 
 
 def say(notes: Iterable[str]) -> None:
@@ -40,127 +34,75 @@ def check_root(dataset: str, root: Path | None) -> None:
 
 
 def check_source(source: Source) -> dict[str, Header]:
-    """Look at every file of a data set without reading its values.
-
-    Returns:
-        The headers of the volumes, by the names of their cases; empty for images.
-
-    Raises:
-        UserError: a case has no labels, a file is missing or corrupt, the files of a case are not
-            on the same grid, or two cases hold the same volume. The same image twice is said.
-    """
+    """Look at every file of a data set; the headers of volumes, by the names of their cases."""
     for case in source.cases:
         if case.label is None:
-            raise UserError(
-                f"{case.name} has no segmentation: every case in {case.files[0].parent}"
-                " is trained or tested on, and needs one"
-            )
+            where = case.files[0].parent
+            raise UserError(f"{case.name} has no segmentation: every case in {where} needs one")
     headers: dict[str, Header] = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         if source.dim == 3:
-            found = pool.map(_headers_agree, source.cases)
-            headers = {case.name: one for case, one in zip(source.cases, found, strict=True)}
+            found = zip(source.cases, pool.map(read_headers, source.cases), strict=True)
+            headers = {case.name: of_files[case.files[0]] for case, of_files in found}
         else:
             files = [file for case in source.cases for file in case.files]
-            for _ in pool.map(lambda file: open_image(file, whole=False), files):
-                pass
+            list(pool.map(lambda file: open_image(file, whole=False).close(), files))
     say(header.note for header in headers.values())
     _check_copies(source)
     return headers
 
 
-def check_spacing(spacing: float, headers: Mapping[str, Header], channels: int) -> int:
-    """Refuse voxels so small that a volume does not fit into memory.
-
-    Args:
-        spacing: of the voxels of the network, in millimetres.
-        headers: of the volumes, by the names of their cases.
-        channels: of an image and its mask together.
-
-    Returns:
-        The longest edge of all volumes in such voxels.
-
-    Raises:
-        UserError: with the number, and what fits.
-    """
-    shapes = {
-        name: resized_shape(header.shape[:3], header.spacing.tolist(), spacing)
-        for name, header in headers.items()
-    }
-    name = max(shapes, key=lambda name: np.prod(shapes[name], dtype=float))
-    check_memory(f"--spacing {spacing:g}", f"{name} would have", shapes[name], channels, spacing)
-    return max(max(shape) for shape in shapes.values())
-
-
 def check_patch(patch: int | None, longest: int, multiple: int) -> None:
-    """Refuse a patch that is larger than every volume.
-
-    Args:
-        patch: edge of the cubes in training, in voxels.
-        longest: edge of all volumes in such voxels.
-        multiple: to which edges are padded.
-
-    Raises:
-        UserError: with the number, and what fits.
-    """
+    """Refuse a patch larger than every volume, the longest edge of which is given in voxels."""
     most = -(-longest // multiple) * multiple
     if patch is not None and (patch < multiple or patch % multiple or patch > most):
         raise UserError(
-            f"--patch {patch}: it should be a multiple of {multiple} up to {most}, as the longest "
+            f"--patch {patch}: must be a multiple of {multiple} up to {most}, as the longest "
             f"edge of all volumes has {longest} voxels; or leave it out"
         )
 
 
 def check_memory(
-    option: str,
-    what: str,
-    shape: Sequence[int],
-    channels: int,
-    spacing: float | None = None,
-    scale: float | None = None,
+    option: str, shapes: Mapping[str, Sequence[int]], point: int, cache: Path | None = None
 ) -> None:
-    """Refuse a sample that does not fit into the memory of this machine.
+    """Refuse a sample that does not fit into memory, and say when all together do not.
 
-    Raises:
-        UserError: with the number and what fits: spacing, scale, or else edge.
+    Args:
+        option: as typed, `--size 96`, `--spacing 2.0` or `--scales 3`, whose value is to blame; or
+            whatever else is.
+        shapes: of the prepared samples, by name.
+        point: bytes of a pixel or voxel, all channels and masks together.
+        cache: folder that keeps the prepared samples instead of the memory.
     """
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    needed = float(np.prod(shape, dtype=float)) * channels * 4 * COPIES
-    if needed > memory:
-        shrink = (memory / needed) ** (1 / len(shape))
-        fits = f"{max(shape) * shrink * 0.99:.0f}" if spacing is None else f"{spacing / shrink:.2g}"
-        if scale is not None:
-            fits = f"{int(10 * scale * shrink) / 10:g}"
+    needed = {name: point * np.prod(shape, dtype=float) for name, shape in shapes.items()}
+    name = max(needed, key=lambda name: needed[name])
+    if COPIES * needed[name] > memory:
+        shrink = (memory / needed[name] / COPIES) ** (1 / len(shapes[name]))
+        word, _, value = option.partition(" ")
+        fits = ""
+        if word == "--spacing":
+            fits = f"; {float(value) / shrink:.2g} would fit"
+        elif word in ("--size", "--scales"):
+            digits = 10 if word == "--scales" else 1
+            fits = f"; {int(digits * float(value) * shrink) / digits:g} would fit"
         raise UserError(
-            f"{option}: {what} {'x'.join(map(str, shape))} points and take {needed / 1e9:,.0f} GB "
-            f"of memory, but this machine has {memory / 1e9:,.0f} GB; {fits} would fit"
+            f"{option}: {name} would have {'x'.join(map(str, shapes[name]))} points and take "
+            f"{COPIES * needed[name] / 1e9:,.0f} GB of memory, but this machine has "
+            f"{memory / 1e9:,.0f} GB{fits}"
         )
+    together = sum(needed.values())
+    if cache is None and together > memory:
+        told = f"{len(shapes)} prepared samples take up to {together / 1e9:,.0f} GB of memory"
+        say([f"{told}, but this machine has {memory / 1e9:,.0f} GB: keep them on disk by --cache"])
 
 
 def check_masks(filled: Sequence[Sequence[bool]], regions: Sequence[str], where: str) -> None:
-    """Refuse training masks that are all empty, and say which region is in none of them.
-
-    Args:
-        filled: [case][region], whether there is any of it.
-        regions: their names.
-        where: whose masks they are.
-
-    Raises:
-        UserError: there is nothing to learn.
-    """
-    there = np.any(filled, axis=0)
-    if not there.any():
+    """Refuse training masks that are all empty, `filled` being [case][region]."""
+    missing = [name for name, of in zip(regions, np.transpose(filled), strict=True) if not of.any()]
+    if len(missing) == len(regions):
         raise UserError(f"all {len(filled)} training masks of {where} are empty: nothing to learn")
-    missing = [region for region, any_ in zip(regions, there, strict=True) if not any_]
     say(f"no training mask of {where} has any {region}" for region in missing)
-
-
-def _headers_agree(case: Case) -> Header:
-    first, *others = case.files
-    header = read_header(first, case.name)
-    for path in others:
-        refuse_other_grid(read_header(path, case.name), header, path, first, case.name)
-    return header
 
 
 def _check_copies(source: Source) -> None:

@@ -1,50 +1,44 @@
 """Which case is for training, which for validation and which for the test, and the record of it.
 
-`split_cases` draws from all cases. `split_groups` keeps every group in one part: neighbouring
-frames of a video are nearly the same image, and a network tested on the neighbours of its training
-images is tested on what it has seen.
+Neighbouring frames of a video are nearly the same image, and a network tested on the neighbours of
+its training images is tested on what it has seen: `split_groups` keeps every group in one part.
 """
 
-from __future__ import annotations
-
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
+from experiments.command_line.options import check_at_least
 from experiments.common.errors import UserError
 from experiments.common.files import read_json, write_json
 from experiments.data.cases import natural_key
 
 Part: TypeAlias = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = get_args(Part)
-
 SHARES: Mapping[Part, float] = {"train": 0.70, "validation": 0.15, "test": 0.15}
 
 
 @dataclass(frozen=True)
 class Split:
-    """Which case belongs to which part.
-
-    Attributes:
-        kind: how the cases were divided.
-        seed: of the draw.
-        train: names in random order, so that the first n are a fair smaller training set.
-        validation: names in natural order.
-        test: names in natural order.
-    """
+    """Which case belongs to which part, and how and by which seed that was decided."""
 
     kind: str
     seed: int
-    train: tuple[str, ...]
-    validation: tuple[str, ...]
+    train: tuple[str, ...]  # in random order, so that the first n are a fair smaller training set
+    validation: tuple[str, ...]  # in natural order, as the test
     test: tuple[str, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """Of the cases of all parts."""
+        return [*self.train, *self.validation, *self.test]
 
     def to_dict(self) -> dict[str, Any]:
         """The split in terms of what JSON knows."""
-        return {"kind": self.kind, "seed": self.seed} | {p: list(getattr(self, p)) for p in PARTS}
+        return {name: list(v) if name in PARTS else v for name, v in asdict(self).items()}
 
     def counts(self) -> dict[str, Any]:
         """How the cases were divided, and into how many: what an evaluation says of it."""
@@ -54,104 +48,66 @@ class Split:
         """The number of cases in each part."""
         return {part: len(getattr(self, part)) for part in PARTS}
 
+    def limited(self, option: str, most: int | None) -> "Split":
+        """With only the first `most` of the training cases, as the option of this name asks."""
+        if most is not None and not 1 <= most <= len(self.train):
+            raise UserError(f"--{option} {most}: must be from 1 to {len(self.train)}, those left")
+        return replace(self, train=self.train[:most])
+
 
 def split_cases(
-    names: Iterable[str],
-    seed: int,
-    sizes: Mapping[Part, int | None] | None = None,
-    first: Part = "test",
+    names: Iterable[str], seed: int, validation: int | None = None, test: int | None = None
 ) -> Split:
-    """Divide cases at random into three parts, none of them empty.
-
-    The test does not depend on how many validate, nor either on how many are trained on; the
-    training sets of one seed are nested.
-
-    Args:
-        names: of all cases.
-        seed: the same names and seed give the same split, whatever the order of the names.
-        sizes: of the parts; None takes 15 % of all for validation and test each, and all that are
-            left for the training.
-        first: which of validation and test is drawn first.
-
-    Raises:
-        UserError: when a number is below 1, or the cases do not suffice.
-    """
-    ordered = sorted(names, key=natural_key)
+    """Divide cases at random; validation and test get as many as said, or 15 % each."""
+    ordered = _sorted(names)
     share = max(1, round(SHARES["test"] * len(ordered)))
-    asked = {part: (sizes or {}).get(part) for part in PARTS}
-    for part, number in asked.items():
-        if number is not None and number < 1:
-            raise UserError(f"{part}_cases is {number}: it should be at least 1")
-    wanted = {part: n or (1 if part == "train" else share) for part, n in asked.items()}
-    if sum(wanted.values()) > len(ordered):
+    validated, tested = (share if size is None else size for size in (validation, test))
+    check_at_least("validation_cases", validated, 1)
+    check_at_least("test_cases", tested, 1)
+    held_out = validated + tested
+    if held_out >= len(ordered):
         raise UserError(
-            f"{sum(wanted.values())} cases are needed, {wanted['train']} to train on, "
-            f"{wanted['validation']} for validation and {wanted['test']} for the test, but there "
-            f"are {len(ordered)}: give more data, or ask for fewer"
+            f"--validation_cases {validated} --test_cases {tested}: with at least one to train on "
+            f"these are more than the {len(ordered)} cases there are"
         )
     order = [ordered[i] for i in np.random.default_rng(seed).permutation(len(ordered))]
-    second: Part = "validation" if first == "test" else "test"
-    parts = {first: order[: wanted[first]]}
-    held_out = wanted[first] + wanted[second]
-    parts[second] = order[wanted[first] : held_out]
-    parts["train"] = order[held_out:][: asked["train"]]
-    return _build("random", seed, parts)
+    train, validation = tuple(order[held_out:]), _sorted(order[tested:held_out])
+    return Split("random", seed, train, validation, _sorted(order[:tested]))
 
 
 def split_groups(groups: Mapping[str, str], seed: int) -> Split:
-    """Divide whole groups of cases into parts of about 70 %, 15 % and 15 % of the cases.
-
-    Args:
-        groups: the group of every case, by name, such as the video sequence.
-        seed: the same cases and seed give the same split, whatever the order of the cases.
-
-    Raises:
-        UserError: when there are fewer than three groups.
-    """
-    names = sorted(groups, key=natural_key)
+    """Divide whole groups of cases, such as video sequences, into parts of about `SHARES`."""
     members: dict[str, list[str]] = {}
-    for name in names:
+    for name in _sorted(groups):
         members.setdefault(groups[name], []).append(name)
     if len(members) < len(PARTS):
         raise UserError(
-            f"{len(members)} video sequence(s) cannot be divided into training, validation and "
-            "test: at least 3 are needed"
+            f"--split sequence: {len(members)} video sequence(s) cannot be divided into training, "
+            "validation and test: at least 3 are needed"
         )
     rng = np.random.default_rng(seed)
-    keys = sorted(members, key=natural_key)
+    keys = _sorted(members)
     order = [keys[i] for i in rng.permutation(len(keys))]
     parts: dict[Part, list[str]] = {part: [] for part in PARTS}
     for position, group in enumerate(order):
         empty = [part for part in PARTS if not parts[part]]
-        must_fill_empty_parts = len(order) - position <= len(empty)
-        candidates = empty if must_fill_empty_parts else list(PARTS)
-        neediest = max(candidates, key=lambda part: SHARES[part] * len(names) - len(parts[part]))
+        fillable = empty if len(order) - position <= len(empty) else PARTS
+        neediest = max(fillable, key=lambda part: SHARES[part] * len(groups) - len(parts[part]))
         parts[neediest] += members[group]
-    parts["train"] = [parts["train"][i] for i in rng.permutation(len(parts["train"]))]
-    return _build("sequence", seed, parts)
+    train = tuple(parts["train"][i] for i in rng.permutation(len(parts["train"])))
+    return Split("sequence", seed, train, _sorted(parts["validation"]), _sorted(parts["test"]))
 
 
 def record_split(file: Path, split: Split) -> None:
-    """Writes the split of a run that begins; of one that continues, checks that it is the same.
-
-    Raises:
-        UserError: the data gives another split now.
-    """
-    if not file.exists():
+    """Write the split of a run that begins; of one that continues, check that it is the same."""
+    if file.exists():
+        check_split(file, split)
+    else:
         write_json(file, split.to_dict())
-    elif read_json(file) != split.to_dict():
-        raise UserError(
-            f"{file}: the data gives another split now than when this run began; "
-            "put the data back as it was, or give another folder"
-        )
 
 
 def check_split(file: Path, now: Split) -> None:
-    """Checks that a run is evaluated on the samples that it kept for that.
-
-    Raises:
-        UserError: the data gives other samples now, or the record is broken.
-    """
+    """Check that a run goes on, or is evaluated, with the samples that it kept for that."""
     recorded, expected = read_json(file), now.to_dict()
     if not isinstance(recorded, dict) or not recorded.keys() >= expected.keys():
         raise UserError(f"{file}: is no record of a split")
@@ -159,10 +115,9 @@ def check_split(file: Path, now: Split) -> None:
     if changed:
         raise UserError(
             f"{file}: the data gives other {' and '.join(changed)} samples now than "
-            "when this run was trained; put the data back as it was, or train again"
+            "when this run began; put the data back as it was, or train in another folder"
         )
 
 
-def _build(kind: str, seed: int, parts: Mapping[Part, Sequence[str]]) -> Split:
-    held_out = (tuple(sorted(parts[part], key=natural_key)) for part in ("validation", "test"))
-    return Split(kind, seed, tuple(parts["train"]), *held_out)
+def _sorted(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(names, key=natural_key))

@@ -5,9 +5,7 @@ isotropic voxels. Both are averaged where they become coarser, so that fine text
 the mask is what covers at least half of a pixel or voxel.
 """
 
-from __future__ import annotations
-
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import sqrt
 
@@ -18,7 +16,6 @@ from monai.data.utils import affine_to_spacing
 from monai.transforms.croppad.array import SpatialCrop, SpatialPad
 from monai.transforms.spatial.array import SpatialResample
 from monai.transforms.utils import generate_spatial_bounding_box
-from PIL import Image
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 from torch.nn import functional
@@ -27,21 +24,14 @@ from experiments.common.errors import UserError
 from experiments.data.cases import Sample
 from experiments.data.foreground import foreground
 
-SAME_SPACING = 1e-3
-"""Spacings that differ by less than this share are the same: nothing is resampled."""
+SAME_SPACING = 1e-3  # nothing is resampled when spacings differ by less than this share
 
 _resample = SpatialResample(padding_mode="border", align_corners=True, dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared(Sample):
-    """A sample as a network takes it.
-
-    Attributes:
-        native: as it was read.
-        start: of the part that was cut out of it.
-        stop: one beyond the end of that part.
-    """
+    """A sample as a network takes it, cut out of how it was read, `native`, from start to stop."""
 
     native: Sample
     start: tuple[int, ...]
@@ -49,39 +39,35 @@ class Prepared(Sample):
 
 
 def prepare(sample: Sample, size: int | None = None, spacing: float | None = None) -> Prepared:
-    """A sample as the networks take it.
+    """A sample as the networks take it; what is None stays as it is.
 
     Args:
         sample: as it was read.
         size: of images, height and width in pixels.
-        spacing: of volumes, of the voxels in millimetres; that of the volume when None.
+        spacing: of volumes, of the voxels in millimetres.
 
     Returns:
         An image, still uint8, or a volume in which every channel has mean 0 and standard deviation
         1 inside the patient, before it is resampled, and is 0 outside.
-
-    Raises:
-        UserError: when a channel of a volume is the same everywhere in the patient.
     """
-    if sample.image.ndim == 3:
-        edge = size or sample.image.shape[-1]
-        mask = None if sample.mask is None else _square(sample.mask.float(), edge).ge(0.5).byte()
-        start, stop = (0, 0), tuple(sample.image.shape[1:])
-        return Prepared(sample.name, _square(sample.image, edge), mask, sample, start, stop)
-    inside = foreground(sample.image.numpy())
-    start, stop = generate_spatial_bounding_box(inside[None])
-    crop = SpatialCrop(roi_start=start, roi_end=stop)
-    within = torch.from_numpy(inside[tuple(map(slice, start, stop))])
-    image = _normalised(crop(sample.image), within, sample.name)
-    mask = None
-    if sample.mask is not None:
-        mask = crop(MetaTensor(sample.mask, affine=sample.image.affine))
-    if spacing is not None and not np.allclose(sample.spacing, spacing, rtol=SAME_SPACING, atol=0):
-        affine, shape = _isotropic(image, spacing)
-        image = _resampled(image, affine, shape)
-        mask = None if mask is None else _resampled(mask.float(), affine, shape).ge(0.5).byte()
-    plain = None if mask is None else mask.as_tensor()
-    return Prepared(sample.name, image, plain, sample, tuple(start), tuple(stop))
+    channels, masks = len(sample.image), () if sample.mask is None else (sample.mask.float(),)
+    both = torch.cat([sample.values.float(), *masks])
+    if not isinstance(sample.image, MetaTensor):
+        start, stop = [0, 0], sample.image.shape[1:]
+        both = _resized(both, (size or stop[1],) * 2)
+        image = both[:channels].round().byte()
+    else:
+        inside = foreground(sample.image.numpy())
+        start, stop = generate_spatial_bounding_box(inside[None])
+        crop = SpatialCrop(roi_start=start, roi_end=stop)
+        both = crop(MetaTensor(both, meta=sample.image.meta))
+        within = torch.from_numpy(inside[tuple(map(slice, start, stop))])
+        both[:channels] = _normalised(both[:channels], within, sample.name)
+        if spacing and not np.allclose(sample.spacing, spacing, rtol=SAME_SPACING, atol=0):
+            both = _resampled(both, *_isotropic(both, spacing))
+        image = both[:channels]
+    mask = both.as_subclass(Tensor)[channels:].ge(0.5).byte() if masks else None
+    return Prepared(sample.name, image, mask, sample, tuple(start), tuple(stop))
 
 
 def restore(prepared: Prepared, probabilities: Tensor) -> Tensor:
@@ -92,8 +78,7 @@ def restore(prepared: Prepared, probabilities: Tensor) -> Tensor:
     shape = tuple(stop - start for start, stop in zip(prepared.start, prepared.stop, strict=True))
     native = prepared.native.image
     if not isinstance(native, MetaTensor):
-        found = functional.interpolate(probabilities[None], shape, mode="bilinear", antialias=True)
-        return found[0]
+        return _resized(probabilities, shape)
     affine = native.affine.clone()
     affine[:3, 3] += affine[:3, :3] @ torch.tensor(prepared.start, dtype=affine.dtype)
     there = MetaTensor(probabilities, affine=prepared.image.affine)
@@ -104,26 +89,20 @@ def restore(prepared: Prepared, probabilities: Tensor) -> Tensor:
     return result
 
 
-def resized_shape(shape: Sequence[int], old: Sequence[float], new: float) -> tuple[int, ...]:
-    """Voxels along each axis when they become `new` instead of `old` millimetres large."""
-    return tuple(max(1, round(n * step / new)) for n, step in zip(shape, old, strict=True))
+def shape_at(spacing: float, shape: Sequence[int], steps: Iterable[float]) -> tuple[int, ...]:
+    """How many voxels of an edge in millimetres cover those of other `steps`, along each axis."""
+    return tuple(max(1, round(n * step / spacing)) for n, step in zip(shape, steps, strict=False))
 
 
 def pad(values: Tensor, shape: Sequence[int]) -> Tensor:
     """Values (channels, *smaller) in the middle of zeros (channels, *shape)."""
     padded = SpatialPad(shape)(values)
-    return torch.as_tensor(padded.as_tensor() if isinstance(padded, MetaTensor) else padded)
+    return padded.as_tensor() if isinstance(padded, MetaTensor) else torch.as_tensor(padded)
 
 
-def _square(values: Tensor, edge: int) -> Tensor:
-    """Values (channels, H, W), resized by a triangle filter as wide as the new pixels."""
-    if values.dtype == torch.uint8 and len(values) == 3:
-        picture = Image.fromarray(np.ascontiguousarray(values.movedim(0, -1).numpy()))
-        small = picture.resize((edge, edge), Image.Resampling.BILINEAR)
-        return torch.from_numpy(np.asarray(small).copy()).movedim(-1, 0).contiguous()
-    channels = [Image.fromarray(channel.float().numpy()) for channel in values]
-    resized = [c.resize((edge, edge), Image.Resampling.BILINEAR) for c in channels]
-    return torch.from_numpy(np.stack([np.asarray(channel) for channel in resized]))
+def _resized(values: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Values (channels, H, W) by a triangle filter as wide as the new pixels."""
+    return functional.interpolate(values[None], shape, mode="bilinear", antialias=True)[0]
 
 
 def _normalised(image: MetaTensor, inside: Tensor, name: str) -> MetaTensor:
@@ -134,15 +113,13 @@ def _normalised(image: MetaTensor, inside: Tensor, name: str) -> MetaTensor:
         value = mean[flat][0].item()
         raise UserError(f"a modality of {name} is {value:g} everywhere in the patient")
     shape = (-1, 1, 1, 1)
-    changed = (image - mean.view(shape)) / deviation.view(shape) * inside
-    result: MetaTensor = changed.float()
-    return result
+    return (image - mean.view(shape)) / deviation.view(shape) * inside
 
 
 def _isotropic(image: MetaTensor, spacing: float) -> tuple[Tensor, tuple[int, ...]]:
     """The grid of isotropic voxels with the same centre and about the same field of view."""
     affine, old = image.affine.clone(), affine_to_spacing(image.affine)
-    shape = resized_shape(image.shape[1:], old.tolist(), spacing)
+    shape = shape_at(spacing, image.shape[1:], old.tolist())
     steps = spacing / old
     edges = [torch.tensor(sizes, dtype=affine.dtype) - 1 for sizes in (image.shape[1:], shape)]
     affine[:3, 3] += affine[:3, :3] @ ((edges[0] - edges[1] * steps) / 2)
@@ -161,5 +138,4 @@ def _resampled(values: MetaTensor, affine: Tensor, shape: Sequence[int]) -> Meta
     if max(sigma) > 0.01:
         smooth = gaussian_filter(values.numpy(), [0.0, *sigma], mode="nearest")
         values = MetaTensor(torch.from_numpy(smooth), meta=values.meta)
-    result: MetaTensor = _resample(values, dst_affine=affine, spatial_size=tuple(shape))
-    return result
+    return _resample(values, dst_affine=affine, spatial_size=tuple(shape))

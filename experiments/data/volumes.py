@@ -1,10 +1,8 @@
 """Reading volumes and their labels, checked, and putting values back as the files have them."""
 
-from __future__ import annotations
-
 import gzip
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -22,34 +20,22 @@ from experiments.data.cases import Case, Sample, region_masks
 
 SUFFIXES = (".nii.gz", ".nii")
 
-AXES = "SPL"
-"""Where the axes of a `Sample` run to: superior, posterior, left."""
-
-LEAST_SPACING, MOST_SPACING = 0.005, 100.0
-"""Voxels of other sizes, in millimetres, are a mistake in the header."""
-
-SAME_PLACE = 0.1
-"""Two grids are one when their corners differ by less than this share of a voxel."""
+AXES = "SPL"  # where the axes of a `Sample` run to: superior, posterior, left
+LEAST_SPACING, MOST_SPACING = 0.005, 100.0  # in mm; others are a mistake in the header
+SAME_PLACE = 0.1  # two grids are one when their corners differ by less than this share of a voxel
 
 _DIRECTIONS = (("L", "R"), ("P", "A"), ("I", "S"))
 _orient = Orientation(axcodes=AXES, labels=_DIRECTIONS)
-# nibabel tells few types.
-_nib: Any = nib
+_nib: Any = nib  # which tells few types
 
 
 @dataclass(frozen=True, eq=False)
 class Header:
-    """What a NIfTI file says about its values.
+    """What a NIfTI file says about its values."""
 
-    Attributes:
-        shape: of the values, with 3 or 4 axes.
-        affine: (4, 4), from voxel indices to millimetres to the right, anterior and superior.
-        note: what a user should know about it; empty for nothing.
-    """
-
-    shape: tuple[int, ...]
-    affine: NDArray[np.float64]
-    note: str = ""
+    shape: tuple[int, ...]  # with 3 or 4 axes
+    affine: NDArray[np.float64]  # from voxels to millimetres to the right, anterior and superior
+    note: str = ""  # what a user should know about it
 
     @property
     def spacing(self) -> NDArray[np.float64]:
@@ -58,88 +44,64 @@ class Header:
 
 
 def read_header(path: Path, case: str) -> Header:
-    """The header of a NIfTI file, checked, without reading its values.
-
-    Raises:
-        UserError: when the file is missing, truncated or not NIfTI, or its header does not say
-            plausibly, and in one way only, where its voxels are.
-    """
+    """The header of a NIfTI file that is whole and says in one way where its voxels are."""
+    where = f"{path} of {case}"
     try:
         image = _nib.load(path)
         header, stored = image.header, image.dataobj
         needed = int(stored.offset) + int(np.prod(image.shape)) * header.get_data_dtype().itemsize
         length = _length(path, needed)
     except FileNotFoundError:
-        raise UserError(f"{path} of {case} does not exist") from None
+        raise UserError(f"{where} does not exist") from None
     except nib.filebasedimages.ImageFileError as error:
-        raise UserError(f"{path} of {case} is not a NIfTI file that can be read: {error}") from None
+        raise UserError(f"{where} is not a NIfTI file that can be read: {error}") from None
     # A file cut short or overwritten fails in many ways: EOFError, zlib.error, struct.error, ...
     except Exception as error:
-        raise UserError(f"{path} of {case} is truncated or corrupt: {error}") from error
+        raise UserError(f"{where} is truncated or corrupt: {error}") from error
     if length < needed:
-        raise UserError(f"{path} of {case} is truncated: {length} of {needed} bytes are there")
+        raise UserError(f"{where} is truncated: {length} of {needed} bytes are there")
     if header.get_data_dtype().kind not in "iuf":
-        raise UserError(
-            f"{path} of {case} holds {header.get_data_dtype()}: real numbers are needed"
-        )
+        raise UserError(f"{where} holds {header.get_data_dtype()}: real numbers are needed")
     if len(image.shape) not in (3, 4):
-        raise UserError(f"{path} of {case} is {len(image.shape)}D: a 3D or 4D file is needed")
-    found = Header(image.shape, image.affine)
-    return replace(found, note=_check_place(found, header, f"{path} of {case}"))
+        raise UserError(f"{where} is {len(image.shape)}D: a 3D or 4D file is needed")
+    return Header(image.shape, image.affine, _check_place(image, where))
 
 
-def refuse_other_grid(one: Header, other: Header, path: Path, reference: Path, case: str) -> None:
-    """Refuse a file that is on another grid than the first file of its case.
-
-    Raises:
-        UserError: when the shapes differ, or the voxels are at other places.
-    """
-    sizes = ["x".join(map(str, header.shape[:3])) for header in (one, other)]
-    if sizes[0] != sizes[1]:
-        raise UserError(
-            f"{path} of {case} is {sizes[0]} voxels but {reference.name} is {sizes[1]}: "
-            "all files of a case should be on the same grid"
-        )
-    apart = _apart(one.affine, other.affine, one.shape)
-    if apart > SAME_PLACE * min(other.spacing):
-        raise UserError(
-            f"{path} of {case} lies up to {apart:.1f} mm from {reference.name} by its affine: "
-            "all files of a case should be on the same grid"
-        )
+def read_headers(case: Case) -> dict[Path, Header]:
+    """The headers of all files of a case, which should be on the grid of the first."""
+    if not case.images:
+        raise UserError(f"{case.name} has no images")
+    headers = {path: read_header(path, case.name) for path in case.files}
+    reference, first = next(iter(headers.items()))
+    for path, header in headers.items():
+        one, other = ("x".join(map(str, of.shape[:3])) for of in (header, first))
+        told = f"is {one} voxels but {reference.name} is {other}" if one != other else ""
+        apart = _apart(header.affine, first.affine, header.shape)
+        if not told and apart > SAME_PLACE * min(first.spacing):
+            told = f"lies up to {apart:.1f} mm from {reference.name} by its affine"
+        if told:
+            raise UserError(
+                f"{path} of {case.name} {told}: all files of a case should be on the same grid"
+            )
+    return headers
 
 
 def read_volume(case: Case, regions: Sequence[str]) -> Sample:
-    """Read the files of a case.
-
-    Raises:
-        UserError: as `read_header`; when a file is corrupt, holds NaN or infinities or is of
-            another number of dimensions than its layout has; when the files are not on one grid, a
-            channel is 0 everywhere, or a label is unknown.
-    """
-    read: dict[Path, MetaTensor] = {}
-    headers: dict[Path, Header] = {}
-    for path in case.files:
-        headers[path] = read_header(path, case.name)
-        refuse_other_grid(headers[path], headers[case.files[0]], path, case.files[0], case.name)
-        read[path] = _values(path, case.name)
-    if not case.images:
-        raise UserError(f"{case.name} has no images")
-
-    def volume(path: Path, number: int | None, what: str) -> MetaTensor:
-        shape = headers[path].shape
-        told = f"{path} of {case.name} is {len(shape)}D, {'x'.join(map(str, shape))}"
-        return _volume(read[path], number, told, what)
-
+    """Read the files of a case; `UserError` when they contradict each other or cannot be used."""
+    headers = read_headers(case)
+    read = {path: _values(path, case.name) for path in headers}
     channels = []
     for channel, path in case.images.items():
-        values = volume(path, case.volumes.get(channel), channel)
+        number = case.volumes.get(channel)
+        _check_volumes(headers[path], number, f"{path} of {case.name}", channel)
+        values = read[path][number or 0][None]
         if not values.any():
             raise UserError(f"{path} of {case.name} is 0 everywhere: its {channel} is empty")
         channels.append(values)
     mask = None
     if case.label is not None:
-        labels = volume(case.label, None, "segmentation")
-        mask = region_masks(labels[0].as_tensor(), case, regions)
+        _check_volumes(headers[case.label], None, f"{case.label} of {case.name}", "segmentation")
+        mask = region_masks(read[case.label][0].as_tensor(), case, regions)
     return Sample(case.name, torch.cat(channels), mask)
 
 
@@ -166,34 +128,35 @@ def _length(path: Path, needed: int) -> int:
         return sum(len(part) for part in iter(lambda: content.read(1 << 20), b""))
 
 
-def _check_place(found: Header, header: Any, where: str) -> str:
+def _check_place(image: Any, where: str) -> str:
     """Refuse a header that does not tell where its voxels are; what else should be said of it."""
-    spacing, sform, qform = found.spacing, int(header["sform_code"]), int(header["qform_code"])
-    if not np.isfinite(found.affine).all() or np.linalg.matrix_rank(found.affine[:3, :3]) < 3:
+    header, affine = image.header, image.affine
+    if not np.isfinite(affine).all() or np.linalg.matrix_rank(affine[:3, :3]) < 3:
         raise UserError(f"{where} has no usable orientation and spacing in its header")
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    pixdim = np.abs(np.asarray(header["pixdim"][1:4], dtype=float))
+    one, other = (" x ".join(f"{step:g}" for step in steps) for steps in (spacing, pixdim))
     if not LEAST_SPACING < spacing.min() <= spacing.max() < MOST_SPACING:
-        sizes = " x ".join(f"{step:g}" for step in spacing)
         raise UserError(
-            f"{where} has voxels of {sizes} mm by its header: each edge should be between "
+            f"{where} has voxels of {one} mm by its header: each edge should be between "
             f"{LEAST_SPACING} and {MOST_SPACING:g} mm"
         )
+    sform, qform = int(header["sform_code"]), int(header["qform_code"])
     if not sform and not qform:
         return f"{where} does not say how it is oriented: its axes are taken for left, anterior, up"
-    pixdim = np.abs(np.asarray(header["pixdim"][1:4], dtype=float))
     if not qform and not np.allclose(spacing, pixdim, rtol=0.01):
-        one, other = (" x ".join(f"{step:g}" for step in steps) for steps in (spacing, pixdim))
         raise UserError(
             f"{where} says two things: voxels of {one} mm by its sform, of {other} mm by its "
             "pixdim; put the wrong one right"
         )
-    apart = _apart(header.get_sform(), header.get_qform(), found.shape) if sform and qform else 0
-    if apart > SAME_PLACE * spacing.min():
-        told = f"{where} says two things: its sform and qform are up to {apart:.1f} mm apart"
-        # Two codes stand for two spaces, such as that of the scanner and that of an atlas.
-        if sform == qform:
-            raise UserError(f"{told}; remove the wrong one")
-        return f"{told}; the sform is used"
-    return ""
+    apart = _apart(header.get_sform(), header.get_qform(), image.shape) if sform and qform else 0
+    if apart <= SAME_PLACE * spacing.min():
+        return ""
+    told = f"{where} says two things: its sform and qform are up to {apart:.1f} mm apart"
+    # Two codes stand for two spaces, such as that of the scanner and that of an atlas.
+    if sform == qform:
+        raise UserError(f"{told}; remove the wrong one")
+    return f"{told}; the sform is used"
 
 
 def _apart(one: Any, other: Any, shape: Sequence[int]) -> float:
@@ -221,15 +184,13 @@ def _values(path: Path, case: str) -> MetaTensor:
     return oriented
 
 
-def _volume(values: MetaTensor, number: int | None, told: str, what: str) -> MetaTensor:
-    """One of the volumes of a file, (1, D, H, W)."""
-    if number is None and len(values) != 1:
-        raise UserError(f"{told}: a 3D volume is needed")
-    if number is not None and len(values) <= number:
-        raise UserError(
-            f"{told}: a 4D file with at least {number + 1} volumes is needed, of which {what} is "
-            f"number {number + 1}"
-        )
-    index = number or 0
-    one: MetaTensor = values[index : index + 1]
-    return one
+def _check_volumes(header: Header, number: int | None, where: str, what: str) -> None:
+    """Refuse a file without the volume of this number, or with several where None is given."""
+    volumes, needed = (*header.shape, 1)[3], ""
+    if number is None and volumes != 1:
+        needed = "a 3D volume is needed"
+    elif number is not None and volumes <= number:
+        needed = f"a 4D file with at least {number + 1} volumes is needed, for {what} is the last"
+    if needed:
+        shape = "x".join(map(str, header.shape))
+        raise UserError(f"{where} is {len(header.shape)}D, {shape}: {needed}")

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Literal
 
 from experiments.common.errors import UserError
 from experiments.data.augmentation import ImageChange, augmentation
@@ -15,16 +15,13 @@ from experiments.data.module import StudyData
 from experiments.data.split import Split, split_cases, split_groups
 from experiments.data.transforms import prepare
 
-DatasetName: TypeAlias = Literal["generated", "folder", "kvasir", "clinicdb", "nnunet"]
-SplitKind: TypeAlias = Literal["random", "sequence"]
-
 
 def polyp_data(
-    dataset: DatasetName = "generated",
+    dataset: Literal["generated", "folder", "kvasir", "clinicdb", "nnunet"] = "generated",
     root: Path | None = None,
     regions: list[str] | None = None,
     size: int = 96,
-    split: SplitKind = "random",
+    split: Literal["random", "sequence"] = "random",
     limit_train: int | None = None,
     augment: ImageChange = "none",
     batch_size: int = 8,
@@ -54,58 +51,36 @@ def polyp_data(
     Raises:
         UserError: an option does not fit the data set, or a file is faulty.
     """
-    check_memory(f"--size {size}", "an image would have", (size, size), 4)
+    options = dict(locals())
     check_root(dataset, root)
-    described: dict[str, Any] = {
-        "dataset": dataset,
-        "root": root,
-        "size": size,
-        "batch_size": batch_size,
-        "workers": workers,
-        "cache": cache,
-        "seed": seed,
-        "augment": augment,
-    }
     if root is None:
-        source = polyps.source(count, size=size, seed=seed, lit=lit)
-        described["lit"] = lit
-    elif lit:
-        raise UserError(f"--lit is for generated data: leave it out for {dataset}")
+        source = polyps.source(count, size, seed, lit)
     else:
-        source = _found(dataset, root)
+        if options.pop("lit"):
+            raise UserError(f"--lit is for generated data: leave it out for {dataset}")
+        source = find(dataset, root)
+        if source.dim != 2:
+            raise UserError(f"{root} holds volumes: use python -m experiments.tumour")
+        check_source(source)
     chosen = source.chosen(regions)
     if len(chosen) > 1:
         named = ", ".join(source.regions)
         raise UserError(f"{root} has the regions {named}: choose one with --regions")
-    parts = _limited(_split(source, split, seed), limit_train)
+    parts = _split(source, split, seed).limited("limit_train", limit_train)
+    shapes = dict.fromkeys(parts.names, (size, size))
+    check_memory(f"--size {size}", shapes, 4, cache)
     prepared = partial(prepare, size=size)
-    return StudyData(source, chosen, parts, prepared, described, augmentation(augment))
+    return StudyData(source, chosen, parts, prepared, options, augmentation(augment))
 
 
-def _found(dataset: DatasetName, root: Path) -> Source:
-    source = find(dataset, root)
-    if source.dim != 2:
-        raise UserError(f"{root} holds volumes: use python -m experiments.tumour")
-    check_source(source)
-    return source
-
-
-def _split(source: Source, kind: SplitKind, seed: int) -> Split:
+def _split(source: Source, kind: str, seed: int) -> Split:
     if kind == "random":
-        return split_cases([case.name for case in source.cases], seed, first="validation")
+        drawn = split_cases([case.name for case in source.cases], seed)
+        # As the published figures have it, the first that are drawn are for validation.
+        return replace(drawn, validation=drawn.test, test=drawn.validation)
     if not all(case.group for case in source.cases):
         raise UserError(
             "--split sequence: the data set has no video sequences; use random, or say in a "
             "sequences.csv which image belongs to which"
         )
     return split_groups({case.name: case.group for case in source.cases}, seed)
-
-
-def _limited(split: Split, limit: int | None) -> Split:
-    """The split with the first `limit` of its training samples."""
-    if limit is not None and not 1 <= limit <= len(split.train):
-        raise UserError(
-            f"limit_train is {limit}: it should be from 1 to {len(split.train)}, "
-            "the number of training samples"
-        )
-    return replace(split, train=split.train[:limit])

@@ -22,7 +22,7 @@ from experiments.data.cases import Case, Regions, Sample
 from experiments.data.checks import check_memory, say
 from experiments.data.images import read_pair
 from experiments.data.layouts.brats import regions_for
-from experiments.data.transforms import prepare, resized_shape, restore
+from experiments.data.transforms import prepare, restore, shape_at
 from experiments.data.volumes import read_header, read_volume
 from experiments.predicting.dicom import read_series
 from experiments.predicting.inputs import Found, find_images, find_volumes
@@ -243,7 +243,6 @@ def _check_volume(case: Case, spacing: float, regions: int) -> None:
     if min(shape) == 1:
         size = "x".join(map(str, shape))
         raise UserError(f"{case.files[0]} of {case.name} is {size}: a slice, not a volume")
-    check_memory(case.name, "it would have", shape, max(channels, *headers[0].shape[3:], 1))
-    finer = resized_shape(shape, headers[0].spacing.tolist(), spacing)
-    told = f"{case.name} in voxels of {spacing:g} mm"
-    check_memory(told, "it would have", finer, channels, spacing)
+    check_memory("the file", {case.name: shape}, 4 * max(channels, *headers[0].shape[3:], 1))
+    finer = {case.name: shape_at(spacing, shape, headers[0].spacing)}
+    check_memory(f"voxels of {spacing:g} mm", finer, 4 * channels)

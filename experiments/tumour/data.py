@@ -3,39 +3,25 @@
 import math
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Literal
 
 from experiments.common.errors import UserError
 from experiments.common.inference import MULTIPLE
 from experiments.data.augmentation import VolumeChange, augmentation
 from experiments.data.cases import Sample
-from experiments.data.checks import (
-    check_memory,
-    check_patch,
-    check_root,
-    check_source,
-    check_spacing,
-)
+from experiments.data.checks import check_memory, check_patch, check_root, check_source
 from experiments.data.generated import tumours
 from experiments.data.layouts import find
 from experiments.data.module import StudyData
 from experiments.data.split import split_cases
-from experiments.data.transforms import Prepared, prepare
-
-DatasetName: TypeAlias = Literal["generated", "brats", "msd", "nnunet"]
+from experiments.data.transforms import Prepared, prepare, shape_at
 
 LEAST = 8
 """Voxels along every axis; of a smaller volume most would be padding."""
 
 
-def check_cube(name: str, edge: int | None) -> None:
-    """Raises `UserError` unless every network takes cubes of this edge; None stands for another."""
-    if edge is not None and (edge < MULTIPLE or edge % MULTIPLE):
-        raise UserError(f"--{name} {edge}: must be a multiple of {MULTIPLE}")
-
-
 def tumour_data(
-    dataset: DatasetName = "generated",
+    dataset: Literal["generated", "brats", "msd", "nnunet"] = "generated",
     root: Path | None = None,
     modalities: list[str] | None = None,
     regions: list[str] | None = None,
@@ -80,40 +66,34 @@ def tumour_data(
     Raises:
         UserError: an option does not fit the data set, or a file is faulty.
     """
+    options = dict(locals())
     if not 0 < spacing < math.inf:
         raise UserError(f"--spacing {spacing}: must be a positive number of millimetres")
-    check_cube("patch", patch)
     check_root(dataset, root)
-    described: dict[str, Any] = {
-        "dataset": dataset,
-        "root": root,
-        "spacing": spacing,
-        "patch": patch,
-        "batch_size": batch_size,
-        "workers": workers,
-        "cache": cache,
-        "seed": seed,
-        "augment": augment,
-    }
     if root is None:
-        described["size"] = size
-        check_memory(f"--size {size}", "a volume would have", (size,) * 3, 8)
-        check_patch(patch, size, MULTIPLE)
         source = tumours.source(count, size, spacing, seed, modalities or tumours.MODALITIES)
+        blamed, shapes = f"--size {size}", {case.name: (size,) * 3 for case in source.cases}
     else:
+        del options["size"]
         source = find(dataset, root, modalities)
         if source.dim != 3:
             raise UserError(f"{root} holds images: use python -m experiments.polyp")
-        channels = len(source.channels) + len(source.chosen(regions))
-        longest = check_spacing(spacing, check_source(source), channels)
-        check_patch(patch, longest, MULTIPLE)
-    sizes = {"train": train_cases, "validation": validation_cases, "test": test_cases}
+        headers = check_source(source).items()
+        shapes = {name: shape_at(spacing, one.shape, one.spacing) for name, one in headers}
+        blamed = f"--spacing {spacing}"
+    chosen = source.chosen(regions)
+    check_patch(patch, max(map(max, shapes.values())), MULTIPLE)
+    names = [case.name for case in source.cases]
+    split = split_cases(names, seed, validation_cases, test_cases)
+    split = split.limited("train_cases", train_cases)
+    used = {name: shapes[name] for name in split.names}
+    check_memory(blamed, used, 4 * len(source.channels) + len(chosen), cache)
     return StudyData(
         source,
-        source.chosen(regions),
-        split_cases([case.name for case in source.cases], seed, sizes),
+        chosen,
+        split,
         partial(_prepared, spacing=spacing),
-        described,
+        options,
         augmentation(augment, patch),
         MULTIPLE,
         patch,

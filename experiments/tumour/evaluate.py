@@ -17,15 +17,14 @@ import torch
 
 from experiments.command_line.options import Options, check_distinct
 from experiments.common.errors import UserError
-from experiments.common.inference import choose_tile, segment
+from experiments.common.inference import check_tile, choose_tile, segment
 from experiments.data.checks import check_memory
 from experiments.data.module import StudyData
-from experiments.data.transforms import prepare, resized_shape
+from experiments.data.transforms import prepare, shape_at
 from experiments.data.volumes import read_header
 from experiments.results.evaluation import Measured, TrainedRun, evaluate, followed
 from experiments.results.overlays import overlay, shown_best
 from experiments.results.statistics import case_means
-from experiments.tumour.data import check_cube
 from experiments.tumour.scaling import SCALES, layer_rows, measure_scaling
 from experiments.tumour.train import TUMOUR
 
@@ -51,7 +50,7 @@ class EvaluationOptions(Options):
         check_distinct("scales", self.scales)
         if 1.0 not in self.scales or not all(0.1 <= scale <= 10 for scale in self.scales):
             raise UserError(f"--scales {self.scales}: 1 and others between 0.1 and 10 are needed")
-        check_cube("tile", self.tile)
+        check_tile(self.tile)
 
 
 def evaluate_run(
@@ -102,11 +101,9 @@ def check_scales(scales: Sequence[float], data: StudyData) -> None:
     for case in data.source.cases:
         if case.name in data.split.test and case.files:
             header = read_header(case.files[0], case.name)
-            old = header.spacing.tolist()
-            shapes[case.name] = resized_shape(header.shape[:3], old, data.voxel / scale)
+            shapes[case.name] = shape_at(data.voxel / scale, header.shape[:3], header.spacing)
         elif case.name in data.split.test:
             shapes[case.name] = (round(data.options["size"] * scale),) * 3
     name = max(shapes, key=lambda name: math.prod(shapes[name]))
-    channels = len(data.modalities) + len(data.regions)
-    option, what = f"--scales {scale:g}", f"{name} would have"
-    check_memory(option, what, shapes[name], channels, scale=scale)
+    point = 4 * (len(data.modalities) + len(data.regions))
+    check_memory(f"--scales {scale:g}", {name: shapes[name]}, point)

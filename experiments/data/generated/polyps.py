@@ -7,68 +7,44 @@ purpose: light from the top, polyps lying, folds standing, as if all recordings 
 same camera held the same way. A network trained on those can learn the direction, and is then lost
 on a turned image unless it is equivariant.
 
-A polyp is told from its surroundings by a closed outline, its relief and its finer texture, hardly
-by its colour. Folds, smooth swellings, vessels, bubbles and highlights are there to be confused
-with it.
+A polyp is told by a closed outline, its relief and its finer texture, hardly by its colour. Folds,
+smooth swellings, vessels, bubbles and highlights are there to be confused with it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 
-from experiments.common.errors import UserError
 from experiments.common.files import new_folder
-from experiments.data.cases import Case, Sample, Source
+from experiments.data.cases import Sample, Source
+from experiments.data.generated.series import check_series, generated_name, series
 from experiments.data.generated.waves import Field, plane_waves
 from experiments.data.images import Pixels
 
 UP = np.pi / 2
+LEAST_SIZE = 2
 
 
 def generate(index: int, *, size: int, seed: int = 0, lit: bool = False) -> tuple[Pixels, Pixels]:
-    """Make one sample; the same arguments always give the same one.
-
-    Args:
-        index: which sample.
-        size: height and width in pixels.
-        seed: of the whole set.
-        lit: whether light, polyps and folds keep a fixed direction.
-
-    Returns:
-        An image of shape (3, size, size) and a mask of shape (1, size, size), 0 or 1, with one
-        polyp or two.
-    """
+    """One image (3, size, size) with one polyp or two, and their mask (1, size, size), 0 or 1."""
     scene = _Scene(np.random.default_rng([seed, index]), size, lit)
     image = scene.paint()
-    noisy = image + scene.rng.normal(0.0, 0.01, image.shape)
-    return (
-        (255 * np.clip(noisy, 0.0, 1.0)).astype(np.uint8),
-        (scene.inside >= 0.5).astype(np.uint8)[None],
-    )
+    noisy = (image + scene.rng.normal(0.0, 0.01, image.shape)).clip(0.0, 1.0)
+    return (255 * noisy).astype(np.uint8), (scene.inside >= 0.5).astype(np.uint8)[None]
 
 
-def generated_name(index: int) -> str:
-    """The name of a sample of the generated set."""
-    return f"generated-{index:04d}"
-
-
-def source(count: int, **options: int) -> Source:
-    """A generated set; `options` are those of `generate`."""
-    cases = [
-        Case(generated_name(index), make=partial(_sample, index=index, **options))
-        for index in range(count)
-    ]
+def source(count: int, size: int, seed: int, lit: bool) -> Source:
+    """A generated set; samples are made when they are asked for."""
+    check_series(count, size, 2, least_count=3, least_size=LEAST_SIZE)
+    cases = series(_sample, count, {}, size=size, seed=seed, lit=lit)
     return Source(cases, ("image",), ("polyp",), ("polyp",), 2)
 
 
 def _sample(regions: Sequence[str], index: int, **options: int) -> Sample:
-    image, mask = (torch.from_numpy(values) for values in generate(index, **options))
+    image, mask = map(torch.from_numpy, generate(index, **options))
     return Sample(generated_name(index), image, mask)
 
 
@@ -84,9 +60,7 @@ def write_generated(
         seed: other seeds give other images.
         lit: give the images a fixed direction of light, polyps and folds.
     """
-    for option, value in (("count", count), ("size", size)):
-        if value < 1:
-            raise UserError(f"{option} is {value}: it should be at least 1")
+    check_series(count, size, 2, least_count=1, least_size=LEAST_SIZE)
     with new_folder(out) as temporary:
         for name in ("images", "masks"):
             (temporary / name).mkdir()
@@ -107,16 +81,22 @@ class _Scene:
 
     def __init__(self, rng: np.random.Generator, size: int, lit: bool) -> None:
         self.rng = rng
-        self.size = size
         any_way, nearly = rng.uniform(0.0, 2 * np.pi, 3), rng.normal(0.0, np.deg2rad(8.0), 3)
         self.light, self.polyp, self.fold = np.array([UP, 0.0, UP]) + nearly if lit else any_way
         axis = ((np.arange(size) + 0.5) * (2.0 / size) - 1.0).astype(np.float32)
         self.x, self.y = np.meshgrid(axis, -axis)
         self.relief = 0.04 * self.waves(0.9)
-        for _ in range(rng.integers(0, 3)):
-            self.relief += self.ridge()
-        for _ in range(rng.integers(0, 4)):
-            self.relief += self.swelling()
+        for _ in range(rng.integers(0, 3)):  # folds along parabolas
+            u, v = _turned(*self.about(0.9), self.fold)
+            distance = v - rng.uniform(-0.5, 0.5) * u**2
+            width = rng.uniform(0.06, 0.16)
+            height = rng.uniform(0.5, 1.2) * width
+            self.relief += (height * np.exp(-((distance / width) ** 2))).astype(np.float32)
+        for _ in range(rng.integers(0, 4)):  # swellings without an outline
+            u, v = self.about(0.9)
+            radius = rng.uniform(0.15, 0.35)
+            height = rng.uniform(0.2, 0.6) * radius
+            self.relief += (height * np.exp(-(u**2 + v**2) / radius**2)).astype(np.float32)
         self.inside = np.zeros_like(self.x)
         for _ in range(1 + (rng.uniform() < 0.25)):
             depth, radius = self.blob(self.polyp)
@@ -127,7 +107,6 @@ class _Scene:
             self.relief += height * dome.astype(np.float32)
 
     def waves(self, wavelength: float, spread: float = 0.25) -> Field:
-        """A smooth random field."""
         return plane_waves(self.rng, (self.y[:, 0], self.x[0]), wavelength, spread)
 
     def about(self, reach: float) -> tuple[Field, Field]:
@@ -144,25 +123,9 @@ class _Scene:
         angle = np.arctan2(v, u)
         outline = np.ones_like(self.x)
         for frequency in range(2, 6):
-            amplitude = self.rng.normal(0.0, 0.16 / frequency)
-            phase = self.rng.uniform(0.0, 2 * np.pi)
+            amplitude, phase = self.rng.normal(0, 0.16 / frequency), self.rng.uniform(0, 2 * np.pi)
             outline += amplitude * np.cos(frequency * angle + phase)
         return np.hypot(u, v) / np.clip(outline, 0.5, None), radius
-
-    def ridge(self) -> Field:
-        """A fold along a parabola."""
-        u, v = _turned(*self.about(0.9), self.fold)
-        distance = v - self.rng.uniform(-0.5, 0.5) * u**2
-        width = self.rng.uniform(0.06, 0.16)
-        height = self.rng.uniform(0.5, 1.2) * width
-        return (height * np.exp(-((distance / width) ** 2))).astype(np.float32)
-
-    def swelling(self) -> Field:
-        """A bump without an outline."""
-        u, v = self.about(0.9)
-        radius = self.rng.uniform(0.15, 0.35)
-        height = self.rng.uniform(0.2, 0.6) * radius
-        return (height * np.exp(-(u**2 + v**2) / radius**2)).astype(np.float32)
 
     def paint(self) -> Field:
         """The picture, of shape (3, size, size), about 0 to 1."""
@@ -173,19 +136,20 @@ class _Scene:
         albedo = albedo + rng.uniform(0.03, 0.09) * pits * inside
         colour = mucosa[:, None, None] * (albedo + self.tint() * inside)
         for _ in range(rng.integers(0, 3)):
-            tint = self.tint()
-            depth, _ = self.blob(rng.uniform(0.0, 2 * np.pi))
+            tint, (depth, _) = self.tint(), self.blob(rng.uniform(0.0, 2 * np.pi))
             colour *= 1.0 + tint / (1.0 + np.exp(8.0 * (depth - 1.0)))
-        colour *= 1.0 - self.vessels() * outside * np.array([0.12, 0.35, 0.3])[:, None, None]
+        # Vessels are thin lines where a random field crosses zero, present in patches.
+        lines = np.exp(-((self.waves(0.6, spread=0.5) / 0.14) ** 2))
+        vessels = lines * np.clip(self.waves(1.0), 0.0, 1.0)
+        colour *= 1.0 - vessels * outside * np.array([0.12, 0.35, 0.3])[:, None, None]
 
         tilt = np.deg2rad(rng.uniform(15.0, 45.0))
-        across = np.array([np.cos(self.light), np.sin(self.light), 0.0]) * np.sin(tilt)
-        light = across + np.array([0.0, 0.0, np.cos(tilt)])
+        x, y = np.cos(self.light), np.sin(self.light)
+        light = np.array([x * np.sin(tilt), y * np.sin(tilt), np.cos(tilt)])
         # Lambert's law, and light that falls off from a point on the side of the lamp.
         shaded = colour * (0.35 + 0.65 * _facing(self.relief, light) / np.cos(tilt))
         distance = rng.uniform(0.0, 0.5)
-        u = self.x - distance * np.cos(self.light)
-        v = self.y - distance * np.sin(self.light)
+        u, v = self.x - distance * x, self.y - distance * y
         exposure = rng.uniform(0.85, 1.2)
         shaded *= exposure / (1.0 + rng.uniform(0.1, 0.45) * (u**2 + v**2))
         # Highlights of the wet surface, after Blinn (SIGGRAPH 1977).
@@ -193,25 +157,16 @@ class _Scene:
         halfway /= np.linalg.norm(halfway)
         glare = 0.9 * np.clip(_facing(self.relief + 0.006 * ripples, halfway), 0.0, 1.0) ** 500
         for _ in range(rng.integers(0, 4)):
-            glare = np.maximum(glare, self.bubble())
-        image: Field = shaded * (1.0 - glare) + 0.95 * glare
-        return image
+            # Bubbles, seen as small bright rings.
+            u, v = self.about(0.95)
+            ring = (np.hypot(u, v) - rng.uniform(0.04, 0.1)) / 0.02
+            ring = np.exp(-(ring**2))
+            glare = np.maximum(glare, (rng.uniform(0.2, 0.6) * ring).astype(np.float32))
+        return shaded * (1.0 - glare) + 0.95 * glare
 
     def tint(self) -> Field:
         """A slight change of colour, of shape (3, 1, 1)."""
         return (self.rng.normal(0.0, 0.04) + self.rng.normal(0.0, 0.02, 3))[:, None, None]
-
-    def vessels(self) -> Field:
-        """Thin lines where a random field crosses zero, present in patches, 0 to 1."""
-        lines: Field = np.exp(-((self.waves(0.6, spread=0.5) / 0.14) ** 2))
-        return lines * np.clip(self.waves(1.0), 0.0, 1.0)
-
-    def bubble(self) -> Field:
-        """A small bright ring."""
-        u, v = self.about(0.95)
-        radius = self.rng.uniform(0.04, 0.1)
-        ring = np.exp(-(((np.hypot(u, v) - radius) / 0.02) ** 2))
-        return (self.rng.uniform(0.2, 0.6) * ring).astype(np.float32)
 
 
 def _facing(relief: Field, direction: Field) -> Field:
@@ -219,8 +174,7 @@ def _facing(relief: Field, direction: Field) -> Field:
     slopes = np.gradient(relief, 2.0 / len(relief))
     normals = np.stack([-slopes[1], slopes[0], np.ones_like(relief)])
     normals /= np.linalg.norm(normals, axis=0)
-    facing: Field = np.clip(np.einsum("c,crk->rk", direction, normals), 0.0, None)
-    return facing
+    return np.clip(np.einsum("c,crk->rk", direction, normals), 0.0, None)
 
 
 def _turned(x: Field, y: Field, angle: float) -> tuple[Field, Field]:

@@ -1,7 +1,5 @@
 """Smooth random fields without a preferred direction: sums of plane waves."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -12,31 +10,17 @@ Field: TypeAlias = NDArray[np.floating[Any]]
 
 
 def plane_waves(
-    rng: np.random.Generator,
-    axes: Sequence[Field],
-    wavelength: float,
-    spread: float = 0.25,
-    count: int = 48,
+    rng: np.random.Generator, axes: Sequence[Field], wavelength: float, spread: float = 0.25
 ) -> Field:
     """A random field of mean 0 and variance 1 on the grid of two or three axes.
 
     f(x) = Σ_j √(2/count) cos(k_j · x + φ_j), with directions and phases uniform: the field and its
     rotations have the same distribution, which a noise filtered on the periodic pixel grid has not
-    (its few longest waves run along the axes). A wave is the real part of a product of one factor
-    for each axis, so that the sum is one product of two matrices.
-
-    Args:
-        rng: source of the waves; the same draws are made whatever the axes, so that the field on
-            other axes is the same field, sampled there.
-        axes: the coordinates along each axis of the array.
-        wavelength: the typical one, in the unit of the coordinates.
-        spread: standard deviation of the logarithm of the wavelength.
-        count: number of waves; more come closer to a Gaussian field.
-
-    Returns:
-        An array of shape (len(axes[0]), len(axes[1]), ...). Waves shorter than about two points of
-        the grid are faded out.
+    (its few longest waves run along the axes). The draws do not depend on the axes: the field on
+    others is the same, sampled there. Waves shorter than about two points are faded out, `spread`
+    is the standard deviation of the logarithm of their length.
     """
+    count = 48
     numbers = 2 * np.pi / (wavelength * np.exp(spread * rng.standard_normal(count)))
     if len(axes) == 2:
         angles = rng.uniform(0.0, 2 * np.pi, count)
@@ -51,6 +35,7 @@ def plane_waves(
         np.exp(1j * np.outer(numbers * direction, axis))
         for direction, axis in zip(directions, axes, strict=True)
     )
+    # A wave is the real part of a product of one factor for each axis.
     first *= (np.sqrt(2 / count) * fade * np.exp(1j * phases))[:, None]
     plane = others[0]
     for factor in others[1:]:
@@ -58,5 +43,4 @@ def plane_waves(
     # Not `@`: the threads of a linear algebra library wait for each other on a busy machine.
     stacked = np.concatenate([first.real, -first.imag]).astype(np.float32)
     waves = np.concatenate([plane.real, plane.imag]).astype(np.float32)
-    field: Field = np.einsum("jd,jp->dp", stacked, waves)
-    return field.reshape(tuple(map(len, axes)))
+    return np.einsum("jd,jp->dp", stacked, waves).reshape(tuple(map(len, axes)))

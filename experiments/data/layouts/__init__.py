@@ -6,8 +6,6 @@ msd                        any task of the Medical Segmentation Decathlon
 nnunet                     the raw format of nnU-Net, images or volumes
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,21 +15,13 @@ from experiments.data.layouts import brats, decathlon, folder, nnunet
 
 
 def find(layout: str, root: Path, channels: Sequence[str] | None = None) -> Source:
-    """The cases of a data set.
+    """The cases of a data set in the folder where it was unpacked.
 
-    Args:
-        layout: one of those above.
-        root: the folder where the data set was unpacked.
-        channels: names of the modalities to use, in this order; None takes all that there are.
-
-    Raises:
-        UserError: the folder is missing, empty or laid out in another way, or a case lacks
-            something or is there twice.
+    Channels are the names of the modalities to use, in this order; None takes all that there are.
     """
     if not root.is_dir():
         raise UserError(f"{root} is not a folder: give the folder where {layout} was unpacked")
     if layout in folder.LAYOUTS:
         return folder.find(layout, root)
     finders = {"brats": brats.find, "msd": decathlon.find, "nnunet": nnunet.find}
-    asked = None if channels is None else brats.modality_names(channels)
-    return finders[layout](root, asked)
+    return finders[layout](root, None if channels is None else brats.modality_names(channels))

@@ -10,37 +10,22 @@ The regions are nested (Menze et al., IEEE Transactions on Medical Imaging 2015)
 with its oedema, its core without the oedema, and the part of the core that takes up contrast agent.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from experiments.common.errors import UserError
 from experiments.data.cases import Case, Regions, Source, natural_key
-from experiments.data.layouts.files import stem
+from experiments.data.layouts.files import modality_name, stem
 from experiments.data.volumes import SUFFIXES
-
-SYNONYMS: Mapping[str, str] = {
-    "t2f": "flair",
-    "t1n": "t1",
-    "t1w": "t1",
-    "t1c": "t1ce",
-    "t1gd": "t1ce",
-    "t2w": "t2",
-}
-"""Our name of a modality by its other names; any other name is taken as it is."""
 
 SEGMENTATION = "seg"
 
 
 def nested(oedema: int, core: int, enhancing: int) -> Regions:
     """The regions of BraTS, from the labels of their parts."""
-    return {
-        "whole": (core, oedema, enhancing),
-        "core": (core, enhancing),
-        "enhancing": (enhancing,),
-    }
+    whole = (core, oedema, enhancing)
+    return {"whole": whole, "core": (core, enhancing), "enhancing": (enhancing,)}
 
 
 def regions_for(case: str) -> Regions:
@@ -48,36 +33,19 @@ def regions_for(case: str) -> Regions:
     return nested(2, 1, 3 if re.match("BraTS-", case, re.IGNORECASE) else 4)
 
 
-def modality_name(name: str) -> str:
-    """Our name of a modality: flair, t1, t1ce or t2 under any of their names, others as given."""
-    return SYNONYMS.get(name.lower(), name.lower())
-
-
 def modality_names(modalities: Sequence[str]) -> tuple[str, ...]:
-    """Our names of modalities, in the same order.
-
-    Raises:
-        UserError: when there are none, or one is there twice.
-    """
-    names = tuple(modality_name(name) for name in modalities)
+    """Our names of modalities, in the same order; at least one, and none twice."""
+    names = tuple(map(modality_name, modalities))
     if not names or len(set(names)) < len(names):
-        raise UserError(
-            f"modalities are {', '.join(modalities) or 'none'}: name at least one, each once"
-        )
+        raise UserError(f"--modalities {' '.join(modalities)}: name at least one, each once")
     return names
 
 
 def find(root: Path, asked: tuple[str, ...] | None) -> Source:
-    """The cases of a folder.
-
-    Raises:
-        UserError: none are there, or a case lacks a modality or has one twice.
-    """
-    folders = sorted(
-        (path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")),
-        key=lambda path: natural_key(path.name),
-    )
-    files = {folder: found for folder in folders if (found := _files(folder))}
+    """The cases of a folder."""
+    folders = (path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    ordered = sorted(folders, key=lambda path: natural_key(path.name))
+    files = {folder: found for folder in ordered if (found := _files(folder))}
     if not files:
         raise UserError(
             f"{root} is not laid out as brats: looked for <case>/<case>_flair.nii.gz and its like "
@@ -113,10 +81,8 @@ def _files(folder: Path) -> dict[str, Path]:
         files[SEGMENTATION] = outlines[0]
         strangers.remove(outlines[0])
     if strangers:
-        raise UserError(
-            f"{strangers[0]} should be named after its folder, "
-            f"{folder.name}_<modality>.nii.gz: is it another case?"
-        )
+        named = f"{folder.name}_<modality>.nii.gz"
+        raise UserError(f"{strangers[0]} should be named after its folder, {named}: another case?")
     return files
 
 
@@ -128,10 +94,6 @@ def _case(folder: Path, files: Mapping[str, Path], wanted: Sequence[str]) -> Cas
                 f"{folder.name} has no {modality}: looked in {folder} and found the modalities "
                 f"{held} (name the modalities that all cases have to leave out others)"
             )
-    return Case(
-        folder.name,
-        {modality: files[modality] for modality in wanted},
-        files.get(SEGMENTATION),
-        regions=regions_for(folder.name),
-        binary=not re.match("BraTS", folder.name, re.IGNORECASE),
-    )
+    name, images = folder.name, {modality: files[modality] for modality in wanted}
+    binary = not re.match("BraTS", name, re.IGNORECASE)
+    return Case(name, images, files.get(SEGMENTATION), "", regions_for(name), binary=binary)

@@ -5,20 +5,12 @@ and `dataset.json`, which names modalities and labels. Every label is a region, 
 tumours of Task01, whose regions are those of BraTS.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from experiments.common.errors import UserError
-from experiments.data.cases import Case, Source
-from experiments.data.layouts.brats import modality_name, nested
-from experiments.data.layouts.files import (
-    channel_order,
-    files_by_name,
-    read_table,
-    refuse_alone,
-    regions_of,
-)
+from experiments.data.cases import Case, Source, check_channels
+from experiments.data.layouts import files
+from experiments.data.layouts.brats import nested
 from experiments.data.volumes import SUFFIXES
 
 BRAIN_TUMOURS = {"edema": 1, "non-enhancing tumor": 2, "enhancing tumour": 3}
@@ -26,43 +18,26 @@ BRAIN_TUMOURS = {"edema": 1, "non-enhancing tumor": 2, "enhancing tumour": 3}
 
 
 def modalities(root: Path) -> tuple[str, ...]:
-    """The modalities of a task, in the order of the volumes of its 4D files.
-
-    Raises:
-        UserError: dataset.json is missing or does not say.
-    """
-    table = read_table(root, "msd", ["modality"])
-    named = channel_order(root / "dataset.json", table["modality"])
-    return tuple(modality_name(name) for name in named)
+    """The modalities of a task, in the order of the volumes of its 4D files."""
+    return files.read_channels(root / "dataset.json", "msd", "modality")
 
 
 def find(root: Path, asked: tuple[str, ...] | None) -> Source:
-    """The cases of a task.
-
-    Raises:
-        UserError: the folder is laid out in another way, or there is no such modality.
-    """
-    images = files_by_name(root / "imagesTr", SUFFIXES, "msd")
-    if not images:
-        raise UserError(f"{root / 'imagesTr'} holds no volumes: looked for files ending in .nii.gz")
-    labels = files_by_name(root / "labelsTr", SUFFIXES, "msd")
-    refuse_alone(labels, images, root / "imagesTr", "image")
-    order = modalities(root)
-    table = read_table(root, "msd", ["labels"])
+    """The cases of a task."""
+    images, labels = files.paired_files(root, ("imagesTr", "labelsTr"), SUFFIXES, "msd")
+    files.refuse_alone(labels, images, root / "imagesTr", "image")
+    order, path = modalities(root), root / "dataset.json"
     try:
-        named = {name: int(label) for label, name in table["labels"].items()}
+        table = files.read_table(path, "msd", "labels")
+        named = {name: int(label) for label, name in table.items()}
     except ValueError:
-        raise UserError(
-            f'{root / "dataset.json"} should name labels by numbers, such as "1": "liver"'
-        ) from None
-    regions = regions_of(root / "dataset.json", named)
+        raise UserError(f'{path} should name labels by numbers, such as "1": "liver"') from None
+    regions = files.regions_of(path, named)
     tumours = all(regions.get(name) == (label,) for name, label in BRAIN_TUMOURS.items())
     if tumours:
         regions = nested(*BRAIN_TUMOURS.values())
     wanted = asked or order
-    for modality in wanted:
-        if modality not in order:
-            raise UserError(f"{root} has no modality {modality}: choose from {', '.join(order)}")
+    check_channels(wanted, order, str(root))
     volumes = {modality: order.index(modality) for modality in wanted}
     cases = [
         Case(name, dict.fromkeys(wanted, image), labels.get(name), "", regions, volumes)

@@ -9,17 +9,16 @@ Which video sequence or patient an image belongs to may stand in a file `sequenc
 two folders, with the columns `name` and `sequence`.
 """
 
-from __future__ import annotations
-
-import csv
 from bisect import bisect_right
 from collections.abc import Mapping
 from pathlib import Path
 
+import pandas as pd
+
 from experiments.common.errors import UserError
 from experiments.data.cases import Case, Source
 from experiments.data.images import SUFFIXES
-from experiments.data.layouts.files import files_by_name, refuse_alone
+from experiments.data.layouts.files import paired_files, refuse_alone
 
 LAYOUTS: Mapping[str, tuple[str, str]] = {
     "folder": ("images", "masks"),
@@ -38,20 +37,11 @@ CLINICDB_FRAMES = 612
 
 
 def find(layout: str, root: Path) -> Source:
-    """The images of a folder.
-
-    Raises:
-        UserError: a folder is missing or empty, an image or a mask stands alone or twice, or an
-            image has no sequence.
-    """
-    folders = [root / name for name in LAYOUTS[layout]]
-    images, masks = (files_by_name(folder, SUFFIXES, layout) for folder in folders)
-    if not images and not masks:
-        raise UserError(
-            f"{folders[0]} holds no images: looked for files ending in {', '.join(SUFFIXES)}"
-        )
-    refuse_alone(images, masks, folders[1], "mask")
-    refuse_alone(masks, images, folders[0], "image")
+    """The images of a folder."""
+    folders = LAYOUTS[layout]
+    images, masks = paired_files(root, folders, SUFFIXES, layout)
+    refuse_alone(images, masks, root / folders[1], "mask")
+    refuse_alone(masks, images, root / folders[0], "image")
     groups: Mapping[str, str] = {}
     if (root / "sequences.csv").exists():
         groups = _read_sequences(root / "sequences.csv", images)
@@ -76,16 +66,13 @@ def _official_sequence(name: str, image: Path) -> str:
 
 def _read_sequences(table: Path, images: Mapping[str, Path]) -> dict[str, str]:
     try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, ValueError, csv.Error) as error:
+        read = pd.read_csv(table, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        sequences = dict(zip(read["name"], read["sequence"], strict=True))
+    except KeyError:
+        raise UserError(f"{table} should have the columns name and sequence") from None
+    except (OSError, ValueError) as error:
         raise UserError(f"{table} cannot be read: {error}") from error
-    if not rows or not {"name", "sequence"} <= rows[0].keys():
-        raise UserError(f"{table} should have the columns name and sequence, and a row per frame")
-    sequences = {row["name"]: row["sequence"] for row in rows}
     for name, image in images.items():
-        if name not in sequences:
-            raise UserError(f"{table} has no row for {image}")
-        if not sequences[name]:
-            raise UserError(f"{table} names no sequence for {name!r}")
+        if not sequences.get(name):
+            raise UserError(f"{table} names no sequence for {image}")
     return sequences

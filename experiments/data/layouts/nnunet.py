@@ -5,69 +5,47 @@
 made up of several labels; where it lies within others, `regions_class_order` follows from that.
 """
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 
 from experiments.common.errors import UserError
+from experiments.common.files import read_json
 from experiments.data import images, volumes
-from experiments.data.cases import Case, Source
-from experiments.data.layouts.brats import modality_name
-from experiments.data.layouts.files import (
-    channel_order,
-    files_by_name,
-    read_table,
-    refuse_alone,
-    regions_of,
-)
+from experiments.data.cases import Case, Source, check_channels
+from experiments.data.layouts import files
 
 
 def find(root: Path, asked: tuple[str, ...] | None) -> Source:
-    """The training cases of a data set.
-
-    Raises:
-        UserError: the folder is laid out in another way, a case lacks a channel or a label, or
-            there is no such channel.
-    """
-    path = root / "dataset.json"
-    table = read_table(root, "nnunet", ["channel_names", "labels"])
-    named = channel_order(path, table["channel_names"])
-    order = tuple(modality_name(name) for name in named)
-    regions = regions_of(path, table["labels"])
-    ending = str(table.get("file_ending", ".nii.gz"))
-    if ending not in (*volumes.SUFFIXES, *images.SUFFIXES):
-        known = ", ".join((*volumes.SUFFIXES, *images.SUFFIXES))
-        raise UserError(f"{path} says file_ending {ending}: supported are {known}")
-    dim = 3 if ending in volumes.SUFFIXES else 2
-    files = files_by_name(root / "imagesTr", [ending], "nnunet")
-    labels = files_by_name(root / "labelsTr", [ending], "nnunet")
+    """The training cases of a data set."""
+    path, folder = root / "dataset.json", root / "imagesTr"
+    order = files.read_channels(path, "nnunet", "channel_names")
+    regions = files.regions_of(path, files.read_table(path, "nnunet", "labels"))
+    ending = str(read_json(path).get("file_ending", ".nii.gz"))
+    known = (*volumes.SUFFIXES, *images.SUFFIXES)
+    if ending not in known:
+        raise UserError(f"{path} says file_ending {ending}: supported are {', '.join(known)}")
+    stored, labels = files.paired_files(root, ("imagesTr", "labelsTr"), [ending], "nnunet")
     found: dict[str, dict[int, Path]] = {}
-    for name, file in files.items():
+    for name, file in stored.items():
         match = re.fullmatch(r"(.+)_(\d{4})", name)
         if match is None:
             raise UserError(f"{file} should be called <case>_<channel>{ending}, such as a_0000")
         found.setdefault(match[1], {})[int(match[2])] = file
-    if not found:
-        raise UserError(f"{root / 'imagesTr'} holds no files ending in {ending}")
-    refuse_alone(labels, found, root / "imagesTr", "image")
+    files.refuse_alone(labels, found, folder, "image")
     wanted = asked or order
-    for channel in wanted:
-        if channel not in order:
-            raise UserError(f"{root} has no channel {channel}: choose from {', '.join(order)}")
-    if dim == 2 and (len(order) not in (1, 3) or wanted != order):
+    check_channels(wanted, order, str(root))
+    flat = ending in images.SUFFIXES
+    if flat and (len(order) not in (1, 3) or wanted != order):
         raise UserError(f"{path} names {len(order)} channels: images need one or three, all used")
     cases = []
     for name, channels in found.items():
         # A file of a colour image holds all three channels.
-        if dim == 2 and len(order) == 3 and list(channels) == [0]:
-            channels = dict.fromkeys(range(3), channels[0])
-        missing = [number for number in range(len(order)) if number not in channels]
-        if missing:
-            raise UserError(
-                f"{name} has no channel {order[missing[0]]}: looked for "
-                f"{root / 'imagesTr' / name}_{missing[0]:04d}{ending}"
-            )
-        images_of = {channel: channels[order.index(channel)] for channel in wanted}
-        cases.append(Case(name, images_of, labels.get(name), "", regions))
-    return Source(cases, wanted, tuple(regions), tuple(regions), dim)
+        if flat and list(channels) == [0]:
+            channels = dict.fromkeys(range(len(order)), channels[0])
+        for number, channel in enumerate(order):
+            if number not in channels:
+                looked = f"{folder / name}_{number:04d}{ending}"
+                raise UserError(f"{name} has no channel {channel}: looked for {looked}")
+        chosen = {channel: channels[order.index(channel)] for channel in wanted}
+        cases.append(Case(name, chosen, labels.get(name), "", regions))
+    return Source(cases, wanted, tuple(regions), tuple(regions), 2 if flat else 3)

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments.common.errors import UserError
 from experiments.data.generated.polyps import generate, write_generated
 from experiments.data.generated.waves import plane_waves
 from experiments.data.layouts import find
@@ -156,26 +155,3 @@ def test_a_written_set_has_the_layout_of_kvasir(tmp_path):
     stored = [np.asarray(Image.open(path)) for path in samples[1].files]
     assert np.array_equal(stored[0], np.moveaxis(image, 0, -1))
     assert np.array_equal(stored[1], 255 * mask[0])
-
-
-def test_a_folder_that_holds_anything_is_refused_and_untouched(tmp_path):
-    (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(UserError, match="is not empty"):
-        write_generated(tmp_path, count=3, size=24)
-    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
-
-
-def test_an_interrupted_writing_leaves_nothing(tmp_path, monkeypatch):
-    def interrupted(*_, **__):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Image.Image, "save", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        write_generated(tmp_path / "set", count=3, size=24)
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(("count", "size"), [(0, 24), (3, 0)])
-def test_a_set_of_nothing_is_refused(tmp_path, count, size):
-    with pytest.raises(UserError, match="is 0: it should be at least 1"):
-        write_generated(tmp_path / "set", count=count, size=size)

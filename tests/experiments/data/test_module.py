@@ -14,7 +14,7 @@ from torch import nn
 from experiments.common.errors import UserError
 from experiments.data.generated import polyps, tumours
 from experiments.data.layouts import find
-from experiments.data.split import PARTS
+from experiments.data.split import PARTS, split_cases
 from experiments.data.transforms import prepare
 from experiments.polyp.train import POLYP
 from experiments.polyp.train import TrainOptions as ImageOptions
@@ -136,11 +136,11 @@ def test_items_are_the_prepared_volumes_with_zeros_around_them(dataset, regions,
 
 def test_batches_hold_every_sample_of_their_part_once():
     for data, held_out in ((images(), 3), (volumes(batch_size=3), 1)):
-        loaders = (data.train_dataloader(), data.val_dataloader(), data.test_dataloader())
-        for part, loader in zip(PARTS, loaders, strict=True):
+        loaders = (data.train_dataloader(), data.val_dataloader())
+        for part, loader in zip(PARTS, loaders, strict=False):
             names = [name for batch in loader for name in batch["name"]]
             assert sorted(names) == sorted(getattr(data.split, part))
-        assert len(next(iter(data.test_dataloader()))["name"]) == held_out
+        assert len(next(iter(data.val_dataloader()))["name"]) == held_out
 
 
 @pytest.mark.parametrize("patch", [None, 16])
@@ -235,8 +235,7 @@ def test_a_cache_is_not_used_for_other_files_or_other_options(decathlon):
 def test_a_limited_training_set_is_the_beginning_of_a_larger_one():
     full, four = images(), images(limit_train=4)
     assert four.split.train == full.split.train[:4] and four.split.test == full.split.test
-    with pytest.raises(UserError, match="limit_train is 15: it should be from 1 to 14"):
-        images(limit_train=15)
+    assert full.split.validation == split_cases([case.name for case in full.source.cases], 0).test
 
 
 def test_the_sequences_of_clinicdb_stay_together(clinicdb):
@@ -271,14 +270,19 @@ def test_the_description_says_what_the_data_were(written, kvasir):
 @pytest.mark.parametrize(
     ("make", "options", "message"),
     [
-        (images, {"size": 2**20}, "--size 1048576: an image would have .* GB; [0-9]+ would fit"),
-        (volumes, {"size": 16000}, "--size 16000: a volume would have 16000x16000x16000"),
-        (volumes, {"size": 12}, "size is 12: it should be at least 20"),
-        (volumes, {"patch": 48}, "--patch 48: it should be a multiple of 16 up to 32, as the long"),
-        (volumes, {"modalities": ["pet"]}, "modalities is 'pet': choose from flair, t1, t1ce, t2"),
-        (volumes, {"modalities": ["t1", "t1"]}, "modalities are t1, t1: name at least one"),
-        (volumes, {"regions": ["liver"]}, "regions are liver: choose all, or from whole, core, "),
-        (volumes, {"train_cases": 7}, "11 cases are needed"),
+        (images, {"size": 2**20}, "--size 1048576: a sample would have .* GB; [0-9]+ would fit"),
+        (images, {"count": 2}, "--count 2: must be from 3 to 100000"),
+        (volumes, {"count": 2}, "--count 2: must be from 3"),
+        (images, {"limit_train": 15}, "--limit_train 15: must be from 1 to 14"),
+        (images, {"batch_size": 0}, "--batch_size 0: must be at least 1"),
+        (images, {"workers": -1}, "--workers -1: must be at least 0"),
+        (volumes, {"size": 16000}, "--size 16000: a sample would have 16000x16000x16000"),
+        (volumes, {"size": 12}, "--size 12: must be at least 20"),
+        (volumes, {"patch": 48}, "--patch 48: must be a multiple of 16 up to 32, as the long"),
+        (volumes, {"modalities": ["pet"]}, "--modalities pet: choose from flair, t1, t1ce, t2 of"),
+        (volumes, {"modalities": ["t1", "t1"]}, "--modalities t1 t1: name at least one"),
+        (volumes, {"regions": ["liver"]}, "--regions liver: choose all, or from whole, core, "),
+        (volumes, {"train_cases": 7}, "--train_cases 7: must be from 1 to 6"),
         (volumes, {"dataset": "msd", "root": "somewhere"}, "somewhere is not a folder"),
         (images, {"dataset": "folder", "root": "somewhere", "lit": True}, "--lit is for generated"),
     ],
@@ -291,11 +295,23 @@ def test_options_that_cannot_be_met_are_refused_with_the_number(make, options, m
 def test_tiny_voxels_and_large_patches_are_refused_from_the_headers(decathlon, monkeypatch):
     monkeypatch.setattr("experiments.data.module.read_volume", None)
     options = {"dataset": "msd", "root": decathlon}
-    told = r"--spacing 0\.01: BRATS_000 would have 4400x4800x4000 points .* GB; 0\.0\d+ would fit"
+    told = r"--spacing 0\.01: BRATS_00. would have 4400x4800x4000 points .* GB; 0\.0\d+ would fit"
     with pytest.raises(UserError, match=told):
         volumes(**options, spacing=0.01)
+    with pytest.raises(UserError, match="--spacing 0: must be a positive number"):
+        volumes(**options, spacing=0)
     with pytest.raises(UserError, match=r"--patch 64: .* up to 32, .* edge .* has 24 voxels"):
         volumes(**options, patch=64)
+
+
+def test_what_fits_only_one_by_one_is_said_to_need_a_cache(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("os.sysconf", lambda name: 1 if name == "SC_PAGE_SIZE" else 10**6)
+    for make, count in ((images, 2000), (volumes, 15)):
+        make(count=count, cache=tmp_path)
+        assert not capsys.readouterr().err
+        make(count=count)
+        assert f"note: {count} prepared samples take up to" in (told := capsys.readouterr().err)
+        assert "--cache" in told
 
 
 def test_an_unknown_part_or_case_is_refused():
@@ -350,7 +366,7 @@ def test_empty_training_masks_are_refused_or_said(decathlon, kvasir, capsys):
 def test_a_volume_of_which_hardly_anything_is_left_stops_the_reading_by_name(written):
     data = volumes(dataset="brats", root=written, spacing=7.0)
     with pytest.raises(UserError, match=r"generated-000\d is .* at least 8 are needed along every"):
-        data.test_dataloader()
+        data.dataset_for("test")
 
 
 def test_several_regions_or_volumes_are_not_for_the_study_of_images(decathlon, tmp_path):

@@ -22,21 +22,20 @@ def test_the_published_splits_stay_as_they_are():
     cases = split_cases(NAMES, 0)
     assert cases.test == ("case2", "case4", "case11", "case23", "case24", "case27")
     assert cases.validation == ("case1", "case3", "case10", "case18", "case22", "case34")
-    images = split_cases(NAMES, 0, first="validation")
-    assert (images.validation, images.test) == (cases.test, cases.validation)
-    assert images.train[:3] == cases.train[:3] == ("case20", "case26", "case28")
+    assert cases.train[:3] == ("case20", "case26", "case28")
     videos = split_groups(FRAMES, 0)
     assert videos.test[:2] == ("35", "36") and videos.train[:3] == ("68", "78", "114")
 
 
 def test_the_held_out_cases_do_not_depend_on_how_many_are_trained_on():
-    every, ten, five = (split_cases(NAMES, 1, {"train": train}) for train in (None, 10, 5))
+    every = split_cases(NAMES, 1)
+    ten, five = (every.limited("train_cases", train) for train in (10, 5))
     assert ten.train == every.train[:10] and five.train == ten.train[:5]
     assert every.test == ten.test == five.test
     assert every.validation == ten.validation == five.validation
     assert sizes(every) == [28, 6, 6]
     assert sorted((*every.train, *every.validation, *every.test)) == sorted(NAMES)
-    three, nine = (split_cases(NAMES, 1, {"validation": count}) for count in (3, 9))
+    three, nine = (split_cases(NAMES, 1, validation=count) for count in (3, 9))
     assert three.test == nine.test
 
 
@@ -50,17 +49,18 @@ def test_a_split_is_a_function_of_names_and_seed(divide):
 
 
 @pytest.mark.parametrize(
-    ("asked", "message"),
+    ("train", "held_out", "message"),
     [
-        ({"train": 29}, "41 cases are needed, 29 to train on, 6 for validation and 6 for the test"),
-        ({"train": 10, "validation": 11, "test": 20}, "41 cases are needed, .* there are 40"),
-        ({"train": 0}, "train_cases is 0: it should be at least 1"),
-        ({"test": -2}, "test_cases is -2"),
+        (29, (), "--train_cases 29: must be from 1 to 28, those left"),
+        (0, (), "--train_cases 0: must be from 1"),
+        (10, (11, 20), "--train_cases 10: must be from 1 to 9"),
+        (1, (30, 10), "--validation_cases 30 --test_cases 10: .* more than the 40 cases there"),
+        (1, (None, -2), "--test_cases -2: must be at least 1"),
     ],
 )
-def test_more_cases_than_there_are_or_none_are_refused(asked, message):
+def test_more_cases_than_there_are_or_none_are_refused(train, held_out, message):
     with pytest.raises(UserError, match=message):
-        split_cases(NAMES, 0, asked)
+        split_cases(NAMES, 0, *held_out).limited("train_cases", train)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -83,10 +83,10 @@ def test_the_record_of_a_split_is_kept_and_compared(tmp_path: Path):
     record_split(file, split_cases(NAMES, 0))
     for check in (record_split, check_split):
         check(file, split_cases(NAMES, 0))
-    with pytest.raises(UserError, match="another split now than when this run began"):
+    with pytest.raises(UserError, match="gives other train and validation and test samples now"):
         record_split(file, split_cases(NAMES, 1))
     with pytest.raises(UserError, match="gives other train samples now"):
-        check_split(file, split_cases(NAMES, 0, {"train": 5}))
+        check_split(file, split_cases(NAMES, 0).limited("n", 5))
     for broken in ([], {"train": []}):
         file.write_text(json.dumps(broken))
         with pytest.raises(UserError, match="is no record of a split"):

@@ -265,7 +265,7 @@ FAULTS = {
     "no nifti": "not a NIfTI file",
     "other grid": "same grid",
     "absurd spacing": "by its header",
-    "coarse": r"broken in voxels of 1\.5 mm: it would have .* GB",
+    "coarse": r"voxels of 1\.5 mm: broken would have .* GB",
     "slice": "is 40x44x1: a slice, not a volume",
     "missing": "broken has no t1, which the network was trained on: found flair, t1ce, t2",
 }

@@ -176,8 +176,8 @@ def test_the_command_of_a_study_gives_the_same_study(changes):
         (["--channels", "8", "-1"], "-1"),
         (["--channels", "0", "8"], "--channels 0 8"),
         (["--seed", "-1"], "--seed -1"),
-        (["--batch_size", "0"], "batch_size is 0"),
-        (["--count", "2"], "there are 2: give more"),
+        (["--batch_size", "0"], "--batch_size 0: must be at least 1"),
+        (["--count", "2"], "--count 2: must be from 3"),
         (["--dataset", "kvasir"], "root"),
         (["--root", "/tmp"], "generated data needs none"),
         (["--dataset", "kvasir", "--root", "/nowhere"], "/nowhere"),
@@ -240,7 +240,7 @@ def test_a_changed_data_set_is_noticed_when_a_run_is_continued(tmp_path, capsys)
         (data / folder / "generated-0007.png").unlink()
     capsys.readouterr()
     assert main(words) == 2
-    assert "split.json: the data gives another split" in capsys.readouterr().err
+    assert "samples now than when this run began" in capsys.readouterr().err
 
 
 def test_config_files_hold_every_option_of_the_command_line(trained):

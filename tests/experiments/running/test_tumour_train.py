@@ -138,7 +138,7 @@ def test_a_training_that_makes_no_sense_is_refused(changes, message, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"train_cases": 20}, "there are 8: give more"),
+        ({"train_cases": 20}, "--train_cases 20: must be from 1 to 6"),
         ({"spacing": 0.0}, "spacing"),
         ({"dataset": "brats"}, "root"),
         ({"root": Path("/tmp")}, "root"),
