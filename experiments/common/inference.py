@@ -65,7 +65,7 @@ def segment(network: nn.Module, image: Tensor, tile: int = LARGEST) -> Tensor:
 
 
 def check_tile(edge: int | None) -> None:
-    """Raises `UserError` unless every network takes cubes of this edge; None is that of training."""
+    """Raises `UserError` unless every network takes cubes of this edge; None: that of training."""
     if edge is not None and (edge < MULTIPLE or edge % MULTIPLE):
         raise UserError(f"--tile {edge}: must be a multiple of {MULTIPLE}")
 

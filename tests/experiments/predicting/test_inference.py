@@ -93,5 +93,5 @@ def test_other_tiles_than_those_of_the_training_are_possible_and_noted(
 
 @pytest.mark.parametrize("tile", [0, 20, -16])
 def test_tiles_that_no_network_takes_are_refused(tile: int) -> None:
-    with pytest.raises(UserError, match=f"--tile {tile}: it should be a multiple of 16"):
+    with pytest.raises(UserError, match=f"--tile {tile}: must be a multiple of 16"):
         choose_tile(tile, None)
