@@ -110,16 +110,18 @@ def main_figures(study: StudyReport, runs: Sequence[Path | str]) -> Table:
     """The main figures of some runs, one row for each network, for the terminal."""
     c = load_runs(runs, study)
     title = f"{study.title} of {_data_name(c)}: {study.metrics[study.main]}"
-    table = Table("network", title=f"{title} of the test {study.sample}s")
+    caption = "95 % intervals are in the report"
+    table = Table(title=f"{title} of the test {study.sample}s", caption=caption)
+    table.add_column("network", no_wrap=True)
     way, parts = study.commutation, c.ways(study.protocols[0])
     (far, where), measure = list(parts.items())[-1], next(iter(way.metrics))
-    for column in ("parameters", *parts, f"{measure}, {far}"):
+    for column in ("weights", *parts, f"{measure}, {far}"):
         table.add_column(column, justify="right")
     for network in c.networks:
         table.add_row(
             network.label,
             f"{network.runs[0].evaluation['cost']['parameters']:,}",
-            *(with_interval(c.score(network.label, study.main, **part)) for part in parts.values()),
+            *(fixed(c.score(network.label, study.main, **part).mean) for part in parts.values()),
             fixed(c.score(network.label, measure, **where | {"protocol": way.name}).mean, 4),
         )
     return table
