@@ -63,14 +63,20 @@ def measure(trained: TrainedRun, options: EvaluationOptions) -> Measured:
     names, regions = list(test.names), trained.data.regions
     upright = rows_of(
         scores(probabilities(network, images), truths),
-        *(names, regions),
+        names,
+        regions,
         **BASE,
         present=truths.flatten(2).any(2),
     )
     first = slice(options.rotation_images or None)
     turned, frames = measure_rotation(
-        *(network, images[first], truths[first], names[first], regions),
-        *(angles_of(options.angle_step), options.corners),
+        network,
+        images[first],
+        truths[first],
+        names[first],
+        regions,
+        angles_of(options.angle_step),
+        options.corners,
     )
 
     def shown(name: str) -> bytes:

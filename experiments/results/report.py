@@ -49,7 +49,8 @@ def write_report(
     lead = [
         plural(len(c.networks), "network"),
         plural(c.first["split"]["test"], f"test {study.sample}"),
-        *(", ".join(c.first["regions"]), c.first["finished_at"][:10]),
+        ", ".join(c.first["regions"]),
+        c.first["finished_at"][:10],
     ]
     cards = [_card(c, label) for label in c.fullest]
     content = {"lead": " · ".join(lead), "cards": cards, "repeat": how_to_repeat(c)}

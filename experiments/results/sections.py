@@ -192,12 +192,15 @@ def costs(c: Comparison) -> Markup:
         found = {m: c.score(network.label, m, **study.base) for m in study.metrics}
         rows.append(
             [
-                *(network.label, str(len(network.runs))),
+                network.label,
+                str(len(network.runs)),
                 *(with_interval(score, study.digits.get(m, 3)) for m, score in found.items()),
                 f"{told['parameters'][0]:,}",
                 EngFormatter(places=1)(told["multiply_accumulates"][0]),
-                *(f"{mean['milliseconds']:.1f}", f"{mean['ratio']:.2f}"),
-                *(f"{mean['epochs']:.0f}", f"{mean['seconds'] / 60:.1f}"),
+                f"{mean['milliseconds']:.1f}",
+                f"{mean['ratio']:.2f}",
+                f"{mean['epochs']:.0f}",
+                f"{mean['seconds'] / 60:.1f}",
             ]
         )
     header = ["network", "runs", *study.metrics.values(), "parameters", "MACs"]

@@ -70,7 +70,9 @@ def measure(trained: TrainedRun, options: EvaluationOptions) -> Measured:
     table, frames = measure_scaling(
         lambda image: segment(network, image, tile),
         followed(volumes, len(names), "scaling the test cases"),
-        *(data.regions, data.voxel, options.scales),
+        data.regions,
+        data.voxel,
+        options.scales,
     )
     base = (table["protocol"] == BASE["protocol"]) & (table["at"] == BASE["at"])
     score = case_means(table[base & (table["metric"] == "dice")])
@@ -82,7 +84,10 @@ def measure(trained: TrainedRun, options: EvaluationOptions) -> Measured:
         found = segment(network, volume.values, tile) > 0.5
         return overlay(
             volume.image[shown].numpy(),
-            *(truth, found.numpy(), data.regions, volume.spacing),
+            truth,
+            found.numpy(),
+            data.regions,
+            volume.spacing,
             f"{name}, {modalities[shown]}, Dice {score.get(name, math.nan):.3f}",
         )
 
